@@ -1,0 +1,75 @@
+// Package web is the pages people see.
+//
+//	request ─► httpdoor (limits, cookies, cross-site check) ─► handler ─► flow ─► Step or data ─► one struct a page ─► template
+//
+// Handlers translate and nothing more; the flows decide. Every page is a struct in pages.go and stands in the
+// storybook in each of its states.
+package web
+
+import (
+	"context"
+
+	"github.com/gatehouse-id/gatehouse/internal/enrol"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/session"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
+)
+
+// SignIn is the sign-in flow as the pages need it.
+type SignIn interface {
+	// Open seals a new attempt for a target; nothing is stored.
+	Open(caller signin.Caller, target signin.Target) (ref string, err error)
+	// Show says which page stands next.
+	Show(ctx context.Context, caller signin.Caller, ref string) (signin.Step, error)
+	// Identify takes the typed name and answers alike for every name.
+	Identify(ctx context.Context, caller signin.Caller, ref, name string) (signin.Step, error)
+	// Choose asks to prove with another kind.
+	Choose(ctx context.Context, caller signin.Caller, ref string, kind method.Kind) (signin.Step, error)
+	// Answer judges an answer. remember: "don't ask again on this browser".
+	Answer(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, answer method.Answer, remember bool) (signin.Step, error)
+	// Who gives the live session and its person; fault Unauthenticated.
+	Who(ctx context.Context, caller signin.Caller) (session.Session, people.Person, error)
+	// SignOut ends the caller's session (everywhere: all sessions, grants and remembered browsers of the person).
+	SignOut(ctx context.Context, caller signin.Caller, everywhere bool) error
+}
+
+// Security is the member's own page.
+type Security interface {
+	Overview(ctx context.Context, caller signin.Caller) (enrol.Overview, error)
+	// Needs says whether act still needs its proof: nil when it is in hand.
+	Needs(ctx context.Context, caller signin.Caller, act enrol.Act) (*enrol.Needed, error)
+	// OfferMethod begins adding; the proof for (method.add, kind) must be in hand (not consumed yet).
+	OfferMethod(ctx context.Context, caller signin.Caller, kind method.Kind) (enrol.Offer, error)
+	// AddMethod finishes; the proof is consumed with the change.
+	AddMethod(ctx context.Context, caller signin.Caller, kind method.Kind, sealed, name string, answer method.Answer) (enrol.Done, error)
+	RenameMethod(ctx context.Context, caller signin.Caller, credential, name string) (enrol.Done, error)
+	RemoveMethod(ctx context.Context, caller signin.Caller, credential string) (enrol.Done, error)
+	// SetLead chooses who is asked first; kind "" means the strongest.
+	SetLead(ctx context.Context, caller signin.Caller, kind method.Kind) (enrol.Done, error)
+	ChangePassword(ctx context.Context, caller signin.Caller, password string) (enrol.Done, error)
+	EndSession(ctx context.Context, caller signin.Caller, id string) (enrol.Done, error)
+	ForgetBrowser(ctx context.Context, caller signin.Caller, family string) (enrol.Done, error)
+	// ReportSignIn is "this wasn't me": ends what that sign-in opened, opens an incident in the trail, tells the member.
+	ReportSignIn(ctx context.Context, caller signin.Caller, recent string) (enrol.Done, error)
+
+	// OpenInvitation takes the typed secret (POST) and binds it to this browser.
+	OpenInvitation(ctx context.Context, caller signin.Caller, typed string) (enrol.Welcome, error)
+	OfferFirst(ctx context.Context, caller signin.Caller, ref string, kind method.Kind) (enrol.Offer, error)
+	// FinishFirst registers and uses the invitation up. The person then signs in with it.
+	// A password is set before or after a TOTP by the same call with kind password; the invitation is used up by
+	// the first kind that satisfies "more than a password" (passkey, totp).
+	FinishFirst(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, sealed, name string, answer method.Answer) (enrol.Done, error)
+}
+
+// Tile is one application on the landing page.
+type Tile struct {
+	Name, Category, URL string
+	// Asks says in a catalogue code what it asks for: "asks.every_time", "asks.strong", "asks.usual".
+	Asks string
+}
+
+// Catalogue is the landing page's port.
+type Catalogue interface {
+	Tiles(ctx context.Context, person people.Person) ([]Tile, error)
+}

@@ -1,0 +1,223 @@
+// Package policy decides. Decide is the one function that every door asks, at issue and again at refresh.
+//
+//	Policy (versioned rules) ┐
+//	Input (who, what, where, ├─► Decide ─► Decision{Allow | Ask(kinds) | Deny, because: named reasons}
+//	 evidence, remembered)   ┘
+//
+// It is pure: values and now in, a value out. All matching rules apply and the strictest wins. An input that is
+// unknown never matches in the asker's favour. The zero value of every verdict denies.
+package policy
+
+import (
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/method"
+)
+
+// Verdict of a decision. The zero value denies.
+type Verdict uint8
+
+const (
+	// Deny refuses; Reasons say why.
+	Deny Verdict = iota
+	// Ask needs a further proof of one of the kinds in Decision.Ask.
+	Ask
+	// Allow lets in.
+	Allow
+)
+
+// Act is what is being done. Signing in to an application is ActSignIn; changing something is an act of its own.
+type Act string
+
+// The acts. An act other than signing in or refreshing is proven freshly, for itself.
+const (
+	ActSignIn         Act = "signin"
+	ActRefreshSignIn  Act = "signin.refresh" // "Refresh my sign-in now"
+	ActMethodAdd      Act = "method.add"
+	ActMethodRemove   Act = "method.remove"
+	ActMethodRename   Act = "method.rename"
+	ActMethodLead     Act = "method.lead"
+	ActPasswordChange Act = "password.change"
+	ActBrowserForget  Act = "browser.forget"
+	ActSecurityPage   Act = "security.page" // the page itself: a session of 15 minutes
+)
+
+// Strength is a named set of method combinations. Built in: StrengthAny, StrengthMFA, StrengthPasswordless,
+// StrengthPhishingResistant; an administrator adds others in the campus file.
+type Strength string
+
+// The built-in strengths.
+const (
+	StrengthAny               Strength = "any" // one proof; a password alone only where nothing else is owed
+	StrengthMFA               Strength = "mfa"
+	StrengthPasswordless      Strength = "passwordless"
+	StrengthPhishingResistant Strength = "phishing-resistant"
+)
+
+// Combination is met by evidence in which, for each element, a different proof matches.
+type Combination []ProofMatch
+
+// ProofMatch describes one proof of a combination; empty fields match anything.
+type ProofMatch struct {
+	Kinds             []method.Kind
+	PhishingResistant bool // must be
+	UserVerified      bool // must be
+	DeviceBound       bool // must be
+	Attested          bool // must be
+	Models            []string
+}
+
+// RuleState switches a rule.
+type RuleState string
+
+// The rule states.
+const (
+	RuleOff        RuleState = "off"
+	RuleReportOnly RuleState = "report-only"
+	RuleOn         RuleState = "on"
+)
+
+// Match selects by inclusion and exclusion; exclusion wins. Empty inclusion lists match everybody or everything.
+type Match struct {
+	Groups, Roles, Names          []string // people: groups, roles, usernames; applications: Categories and Names
+	Categories                    []string
+	ExceptGroups, ExceptRoles     []string
+	ExceptNames, ExceptCategories []string
+}
+
+// Freshness bounds the age of the proofs. The zero value asks nothing.
+type Freshness struct {
+	EveryTime bool          // a new proof for this very sign-in, tolerant by 5 minutes
+	MaxAge    time.Duration // the oldest proof used may be this old; 0: no bound
+}
+
+// Grant is what a matching rule demands.
+type Grant struct {
+	Block     bool
+	Strength  Strength // "" demands none
+	Freshness Freshness
+	// Remember is for how long a browser may skip the second proof; RememberSet with 0 means never.
+	RememberSet bool
+	Remember    time.Duration
+}
+
+// Rule is one line of policy.
+type Rule struct {
+	Name         string
+	State        RuleState
+	People       Match
+	Applications Match // applies to ActSignIn and ActRefreshSignIn
+	Acts         []Act // empty: ActSignIn
+	Grant        Grant
+}
+
+// Policy is what is in force: one versioned record.
+type Policy struct {
+	Version   int64
+	Rules     []Rule
+	Strengths map[Strength][]Combination // beyond the built-in ones
+	// ACR maps names of assurance to strengths, in order of preference when a token states what was reached:
+	// strongest first. Built-in names are filled in by Default.
+	ACR []ACRName
+	// SessionIdle, SessionMax bound a sign-in session. Defaults 8 h and 24 h.
+	SessionIdle, SessionMax time.Duration
+	// Leads are the kinds that may lead; empty: all.
+	Leads []method.Kind
+}
+
+// ACRName is a name that a relying party may ask for or be told.
+type ACRName struct {
+	Name     string
+	Strength Strength
+}
+
+// Application is what policy knows of the thing signed in to. Gatehouse's own pages are Application{}.
+type Application struct {
+	ID         string
+	Name       string
+	Category   string
+	Categories []string // further ones
+}
+
+// Demand is what an application asks beyond policy (OpenID Connect acr_values, max_age, prompt).
+type Demand struct {
+	// ACR names in order of preference; Essential: one of them must be met or the request fails.
+	ACR       []string      `json:"acr,omitempty"`
+	Essential bool          `json:"ess,omitempty"`
+	MaxAge    time.Duration `json:"age,omitempty"`
+	MaxAgeSet bool          `json:"ages,omitempty"` // max_age=0 is a demand too
+	// FreshSince: a proof given at or after this time is required (prompt=login, an act's own proof).
+	FreshSince time.Time `json:"since,omitzero"`
+}
+
+// Input is everything a decision looks at.
+type Input struct {
+	Person      Person
+	Application Application
+	Act         Act
+	Demand      Demand
+	// Evidence is the session's and the attempt's log together.
+	Evidence []method.Evidence
+	// Remembered is set where this browser is remembered for this person and neither expired nor stolen.
+	Remembered *Remembered
+	// Owned are the person's usable credentials (not pending), to choose what to ask and to know what they own.
+	Owned []method.Credential
+	// Traits of every kind that this house offers.
+	Traits map[method.Kind]method.Traits
+	// PasswordChars is the length of the password that was proven where that is known, else 0.
+	Now time.Time
+}
+
+// Person is what policy knows of who asks.
+type Person struct {
+	ID       string
+	Username string
+	Groups   []string
+	Roles    []string
+	Active   bool
+	Lead     method.Kind
+}
+
+// Remembered is a remembered browser's standing.
+type Remembered struct {
+	Since    time.Time // when remembering began
+	ProvenAt time.Time
+}
+
+// Reason is a named cause of an ask or a refusal.
+type Reason struct {
+	// Rule is the rule's name, or a built-in one in angle brackets: "<default>", "<application's demand>".
+	Rule string
+	// Code is the first condition behind it: "strength", "freshness.every_time", "freshness.max_age", "blocked",
+	// "demand.acr", "demand.max_age", "act.proof", "no_method", "password_too_short", "account".
+	Code string
+	// Params fill the catalogue text "reason."+Code.
+	Params map[string]any
+}
+
+// Decision is the answer.
+type Decision struct {
+	Verdict Verdict
+	// Ask lists the kinds of proof that would help, the lead first. Only kinds the person owns (or, before
+	// anybody is known, kinds that may be first).
+	Ask     []method.Kind
+	Reasons []Reason
+	// Reached are the strengths that the evidence meets now (without the remembered browser).
+	Reached []Strength
+	// ACR is the strongest name reached that was asked for, else the strongest name reached; "" if none.
+	ACR string
+	// AuthTime is the time of the latest proof (OpenID Connect Core section 2).
+	AuthTime time.Time
+	// Oldest is the time of the oldest proof used: freshness counts from here.
+	Oldest time.Time
+	// AMR are the RFC 8176 values of the proofs.
+	AMR []string
+	// RememberFor is for how long this browser may be remembered after this sign-in; 0: not offered.
+	RememberFor time.Duration
+	// UsedRemembered: Allow rests on the remembered browser.
+	UsedRemembered bool
+	// ReportOnly are reasons that report-only rules would have given.
+	ReportOnly []Reason
+	// Version of the policy that decided.
+	Version int64
+}
