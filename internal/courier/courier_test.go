@@ -1,0 +1,210 @@
+package courier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/notice"
+)
+
+// outbox is a queue in memory that keeps the port's promises: a leased message is claimed by nobody else.
+type outbox struct {
+	mu       sync.Mutex
+	messages []notice.Message
+}
+
+func (o *outbox) inTx(_ context.Context, f func(notice.Queue) error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return f(o)
+}
+
+func (o *outbox) ClaimMessages(_ context.Context, now, until time.Time, limit int) (out []notice.Message, err error) {
+	for i, m := range o.messages {
+		if m.SentAt.IsZero() && !m.GivenUp && !m.NotUntil.After(now) && !m.Lease.After(now) && len(out) < limit {
+			o.messages[i].Lease = until
+			out = append(out, o.messages[i])
+		}
+	}
+	return out, nil
+}
+
+func (o *outbox) SaveMessage(_ context.Context, m notice.Message) error {
+	i := slices.IndexFunc(o.messages, func(x notice.Message) bool { return x.ID == m.ID })
+	if i < 0 || !o.messages[i].SentAt.IsZero() || o.messages[i].GivenUp {
+		return fmt.Errorf("message %s is gone or finished", m.ID)
+	}
+	o.messages[i] = m
+	return nil
+}
+
+func (o *outbox) RecentMessages(context.Context, int) ([]notice.Message, error) {
+	return o.messages, nil
+}
+
+type texts struct{}
+
+func (texts) Notice(kind, _ string, p map[string]string) (string, string, bool) {
+	return "about " + kind, "Hello " + p["name"], kind != "unheard-of"
+}
+
+type channel struct {
+	mu      sync.Mutex
+	letters []Letter
+	fail    error
+}
+
+func (c *channel) Send(_ context.Context, l Letter) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.letters = append(c.letters, l)
+	return c.fail
+}
+
+var start = time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
+
+func house(box *outbox, ch *channel, now *time.Time) *Courier {
+	return New(Courier{InTx: box.inTx, Texts: texts{}, Channels: map[string]Channel{"mail": ch},
+		Now: func() time.Time { return *now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+}
+
+func TestCarriesOnceAndRecords(t *testing.T) {
+	now, ch := start, &channel{}
+	box := &outbox{messages: []notice.Message{{ID: "m1", Channel: "mail", To: "a@example.org", Kind: "method.added",
+		Params: map[string]string{"name": "Ada"}, Created: start}}}
+	c := house(box, ch, &now)
+	for range 3 {
+		if _, err := c.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(ch.letters) != 1 || ch.letters[0].Body != "Hello Ada" || ch.letters[0].Subject != "about method.added" {
+		t.Fatalf("letters %+v, want exactly one, rendered", ch.letters)
+	}
+	if m := box.messages[0]; !m.SentAt.Equal(start) || m.Tries != 1 || !m.Lease.IsZero() {
+		t.Fatalf("recorded %+v", m)
+	}
+}
+
+func TestTwoNodesNeverCarryTheSame(t *testing.T) {
+	now, ch, box := start, &channel{}, &outbox{}
+	for i := range 40 {
+		box.messages = append(box.messages, notice.Message{ID: fmt.Sprint(i), Channel: "mail", Kind: "k", Created: start})
+	}
+	var nodes sync.WaitGroup
+	for range 4 {
+		nodes.Go(func() {
+			c := house(box, ch, &now)
+			for {
+				n, err := c.Once(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				if n == 0 {
+					return
+				}
+			}
+		})
+	}
+	nodes.Wait()
+	seen := map[string]int{}
+	for _, l := range ch.letters {
+		seen[l.ID]++
+	}
+	if len(seen) != 40 || len(ch.letters) != 40 {
+		t.Fatalf("%d letters of %d messages, want 40 of 40", len(ch.letters), len(seen))
+	}
+}
+
+func TestTriesAgainLaterAndLaterThenGivesUp(t *testing.T) {
+	now, ch := start, &channel{fail: errors.New("421 relay is resting")}
+	box := &outbox{messages: []notice.Message{{ID: "m", Channel: "mail", Kind: "k", Created: start}}}
+	c := house(box, ch, &now)
+	var last time.Duration
+	for try := 1; try < MaxTries; try++ {
+		if n, err := c.Once(t.Context()); n != 1 || err != nil {
+			t.Fatalf("try %d: claimed %d, %v", try, n, err)
+		}
+		wait := box.messages[0].NotUntil.Sub(now)
+		if wait < last || wait <= 0 || wait > 8*time.Hour {
+			t.Fatalf("try %d: waits %v after %v", try, wait, last)
+		}
+		now = now.Add(wait - time.Second)
+		if n, _ := c.Once(t.Context()); n != 0 {
+			t.Fatalf("try %d: carried before its time", try)
+		}
+		now, last = now.Add(time.Second), wait
+	}
+	if n, _ := c.Once(t.Context()); n != 1 || !box.messages[0].GivenUp || box.messages[0].LastFail == "" {
+		t.Fatalf("after %d tries: %+v", MaxTries, box.messages[0])
+	}
+	if total := now.Sub(start); total < 24*time.Hour || total > 72*time.Hour {
+		t.Fatalf("gave up after %v, want one to three days", total)
+	}
+}
+
+func TestWhatCannotBeCarriedIsGivenUpAtOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		m    notice.Message
+		fail error
+	}{
+		"refused for good":  {notice.Message{Channel: "mail", Kind: "k"}, fmt.Errorf("550 no such box: %w", ErrRefused)},
+		"no such channel":   {notice.Message{Channel: "pigeon", Kind: "k"}, nil},
+		"no such catalogue": {notice.Message{Channel: "mail", Kind: "unheard-of"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now, ch, box := start, &channel{fail: tc.fail}, &outbox{messages: []notice.Message{tc.m}}
+			if _, err := house(box, ch, &now).Once(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if m := box.messages[0]; !m.GivenUp || m.Tries != 1 || !m.SentAt.IsZero() {
+				t.Fatalf("%+v, want given up", m)
+			}
+		})
+	}
+}
+
+func TestADeadNodesMessageIsCarriedAfterItsLease(t *testing.T) {
+	now, ch := start, &channel{}
+	box := &outbox{messages: []notice.Message{{ID: "m", Channel: "mail", Kind: "k", Lease: start.Add(Lease)}}}
+	c := house(box, ch, &now)
+	if n, _ := c.Once(t.Context()); n != 0 {
+		t.Fatal("took another node's message")
+	}
+	now = now.Add(Lease)
+	if n, _ := c.Once(t.Context()); n != 1 || len(ch.letters) != 1 {
+		t.Fatal("left a dead node's message lying")
+	}
+}
+
+func TestRunIsWokenAndStops(t *testing.T) {
+	now, ch, box := start, &channel{}, &outbox{}
+	c := house(box, ch, &now)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { c.Run(ctx); close(done) }()
+	_ = box.inTx(ctx, func(notice.Queue) error {
+		box.messages = append(box.messages, notice.Message{ID: "m", Channel: "mail", Kind: "k"})
+		return nil
+	})
+	c.Wake()
+	c.Wake() // a second call while the first is waiting does not block
+	for {
+		ch.mu.Lock()
+		n := len(ch.letters)
+		ch.mu.Unlock()
+		if n == 1 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	<-done
+}
