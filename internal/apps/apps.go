@@ -41,7 +41,7 @@ type OIDC struct {
 	IDTokenAlg             string   `json:"id_token_alg,omitempty"`        // ES256 (default) or RS256
 	OpaqueAccessToken      bool     `json:"opaque_access_token,omitempty"` // else RFC 9068
 	Audience               string   `json:"audience,omitempty"`            // aud of access tokens; default client_id
-	TokenAuth              string   `json:"token_auth,omitempty"`          // client_secret_basic (default), client_secret_post, none
+	TokenAuth              string   `json:"token_auth,omitempty"`          // client_secret_basic, client_secret_post or none; "": either of the first two
 	RefreshMax             int64    `json:"refresh_max_seconds,omitempty"` // absolute lifetime; default 30 days
 	PairwiseSubject        bool     `json:"pairwise,omitempty"`            // sub per client
 	RequirePAR             bool     `json:"require_par,omitempty"`         // place kept
@@ -54,11 +54,12 @@ type Grant struct {
 	Person      string
 	Session     string // ends with it unless Offline
 	Offline     bool
+	Family      string // the remembered browser that issue rested on, or ""
 	Scope       string
 	Nonce       string
 	RedirectURI string
 	Challenge   string // PKCE S256
-	Claims      []byte // requested claims (JSON), as parsed
+	Claims      []byte // what was asked for and when it was judged (JSON of this room)
 	ACR         string
 	AuthTime    time.Time
 	AMR         []string
