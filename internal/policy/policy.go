@@ -43,7 +43,7 @@ const (
 )
 
 // Strength is a named set of method combinations. Built in: StrengthAny, StrengthMFA, StrengthPasswordless,
-// StrengthPhishingResistant; an administrator adds others in the campus file.
+// StrengthPhishingResistant, StrengthHardware; an administrator adds others in the campus file.
 type Strength string
 
 // The built-in strengths.
@@ -52,6 +52,9 @@ const (
 	StrengthMFA               Strength = "mfa"
 	StrengthPasswordless      Strength = "passwordless"
 	StrengthPhishingResistant Strength = "phishing-resistant"
+	// StrengthHardware is phishing-resistant with a key that an attestation says never leaves its device (the
+	// "phrh" of OpenID EAP ACR Values 1.0).
+	StrengthHardware Strength = "phishing-resistant-hardware"
 )
 
 // Combination is met by evidence in which, for each element, a different proof matches.
@@ -59,12 +62,12 @@ type Combination []ProofMatch
 
 // ProofMatch describes one proof of a combination; empty fields match anything.
 type ProofMatch struct {
-	Kinds             []method.Kind
-	PhishingResistant bool // must be
-	UserVerified      bool // must be
-	DeviceBound       bool // must be
-	Attested          bool // must be
-	Models            []string
+	Kinds             []method.Kind `json:"kinds,omitempty"`
+	PhishingResistant bool          `json:"phishing_resistant,omitempty"` // must be
+	UserVerified      bool          `json:"user_verified,omitempty"`      // must be
+	DeviceBound       bool          `json:"device_bound,omitempty"`       // must be
+	Attested          bool          `json:"attested,omitempty"`           // must be
+	Models            []string      `json:"models,omitempty"`
 }
 
 // RuleState switches a rule.
@@ -79,56 +82,65 @@ const (
 
 // Match selects by inclusion and exclusion; exclusion wins. Empty inclusion lists match everybody or everything.
 type Match struct {
-	Groups, Roles, Names          []string // people: groups, roles, usernames; applications: Categories and Names
-	Categories                    []string
-	ExceptGroups, ExceptRoles     []string
-	ExceptNames, ExceptCategories []string
+	// People are matched by Groups, Roles and Names (usernames), applications by Categories and Names (name or ID).
+	// A person or application that is in any of the lists is included. Compared without case.
+	Groups     []string `json:"groups,omitempty"`
+	Roles      []string `json:"roles,omitempty"`
+	Names      []string `json:"names,omitempty"`
+	Categories []string `json:"categories,omitempty"`
+
+	ExceptGroups     []string `json:"except_groups,omitempty"`
+	ExceptRoles      []string `json:"except_roles,omitempty"`
+	ExceptNames      []string `json:"except_names,omitempty"`
+	ExceptCategories []string `json:"except_categories,omitempty"`
 }
 
 // Freshness bounds the age of the proofs. The zero value asks nothing.
 type Freshness struct {
-	EveryTime bool          // a new proof for this very sign-in, tolerant by 5 minutes
-	MaxAge    time.Duration // the oldest proof used may be this old; 0: no bound
+	EveryTime bool          `json:"every_time,omitempty"` // a new proof for this very sign-in, tolerant by 5 minutes
+	MaxAge    time.Duration `json:"max_age,omitempty"`    // the oldest proof used may be this old; 0: no bound
 }
 
 // Grant is what a matching rule demands.
 type Grant struct {
-	Block     bool
-	Strength  Strength // "" demands none
-	Freshness Freshness
+	Block bool `json:"block,omitempty"`
+	// Strength "" names none: where no matching rule names one, the default rule (MFA) holds.
+	Strength  Strength  `json:"strength,omitempty"`
+	Freshness Freshness `json:"freshness,omitzero"`
 	// Remember is for how long a browser may skip the second proof; RememberSet with 0 means never.
-	RememberSet bool
-	Remember    time.Duration
+	RememberSet bool          `json:"remember_set,omitempty"`
+	Remember    time.Duration `json:"remember,omitempty"`
 }
 
 // Rule is one line of policy.
 type Rule struct {
-	Name         string
-	State        RuleState
-	People       Match
-	Applications Match // applies to ActSignIn and ActRefreshSignIn
-	Acts         []Act // empty: ActSignIn
-	Grant        Grant
+	Name         string    `json:"name"`
+	State        RuleState `json:"state"`
+	People       Match     `json:"people,omitzero"`
+	Applications Match     `json:"applications,omitzero"` // applies to ActSignIn and ActRefreshSignIn
+	Acts         []Act     `json:"acts,omitempty"`        // empty: ActSignIn
+	Grant        Grant     `json:"grant"`
 }
 
 // Policy is what is in force: one versioned record.
 type Policy struct {
-	Version   int64
-	Rules     []Rule
-	Strengths map[Strength][]Combination // beyond the built-in ones
+	Version   int64                      `json:"version"`
+	Rules     []Rule                     `json:"rules"`
+	Strengths map[Strength][]Combination `json:"strengths,omitempty"` // beyond the built-in ones
 	// ACR maps names of assurance to strengths, in order of preference when a token states what was reached:
 	// strongest first. Built-in names are filled in by Default.
-	ACR []ACRName
+	ACR []ACRName `json:"acr,omitempty"`
 	// SessionIdle, SessionMax bound a sign-in session. Defaults 8 h and 24 h.
-	SessionIdle, SessionMax time.Duration
+	SessionIdle time.Duration `json:"session_idle,omitempty"`
+	SessionMax  time.Duration `json:"session_max,omitempty"`
 	// Leads are the kinds that may lead; empty: all.
-	Leads []method.Kind
+	Leads []method.Kind `json:"leads,omitempty"`
 }
 
 // ACRName is a name that a relying party may ask for or be told.
 type ACRName struct {
-	Name     string
-	Strength Strength
+	Name     string   `json:"name"`
+	Strength Strength `json:"strength"`
 }
 
 // Application is what policy knows of the thing signed in to. Gatehouse's own pages are Application{}.
@@ -164,8 +176,7 @@ type Input struct {
 	Owned []method.Credential
 	// Traits of every kind that this house offers.
 	Traits map[method.Kind]method.Traits
-	// PasswordChars is the length of the password that was proven where that is known, else 0.
-	Now time.Time
+	Now    time.Time
 }
 
 // Person is what policy knows of who asks.
@@ -189,7 +200,8 @@ type Reason struct {
 	// Rule is the rule's name, or a built-in one in angle brackets: "<default>", "<application's demand>".
 	Rule string
 	// Code is the first condition behind it: "strength", "freshness.every_time", "freshness.max_age", "blocked",
-	// "demand.acr", "demand.max_age", "act.proof", "no_method", "password_too_short", "account".
+	// "demand.acr", "demand.max_age", "demand.login", "act.proof", "act.page", "first_method", "no_method",
+	// "password_too_short", "account".
 	Code string
 	// Params fill the catalogue text "reason."+Code.
 	Params map[string]any
