@@ -1,0 +1,421 @@
+package manage
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/gatehouse-id/gatehouse/internal/audit"
+	"github.com/gatehouse-id/gatehouse/internal/enrol"
+	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/notice"
+	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/session"
+)
+
+// Details are what an administrator may write about a person.
+type Details struct {
+	Username, Email, DisplayName, GivenName, FamilyName, Locale string
+
+	Groups []string
+	Roles  []people.Role
+}
+
+var (
+	errState = fault.New(fault.Conflict, "manage.state", "That account's state does not allow it.")
+	errText  = fault.New(fault.BadInput, "manage.text", "A name or group is empty, too long, or holds characters that cannot be shown.")
+	errRole  = fault.New(fault.BadInput, "manage.role", "Roles are desk, application-owner, auditor and administrator.")
+	errTag   = fault.New(fault.BadInput, "manage.locale", "A language is written like en, nl or zh-Hant.")
+)
+
+// Check says what is wrong with d, as a fault BadInput.
+func (d Details) Check() error {
+	if err := people.CheckUsername(d.Username); err != nil {
+		return err
+	}
+	if d.Email != "" {
+		if err := people.CheckEmail(d.Email); err != nil {
+			return err
+		}
+	}
+	for _, text := range []string{d.DisplayName, d.GivenName, d.FamilyName} {
+		if !plain(text, 120) {
+			return errText.With("text", printable(text))
+		}
+	}
+	if len(d.Groups) > 200 {
+		return errText.With("text", "groups")
+	}
+	for _, g := range d.Groups {
+		if g == "" || !plain(g, 120) {
+			return errText.With("text", printable(g))
+		}
+	}
+	for _, r := range d.Roles {
+		switch r {
+		case people.RoleDesk, people.RoleAppOwner, people.RoleAuditor, people.RoleAdministrator:
+		default:
+			return errRole.With("role", printable(string(r)))
+		}
+	}
+	if d.Locale != "" && strings.Trim(d.Locale, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" || len(d.Locale) > 35 {
+		return errTag
+	}
+	return nil
+}
+
+// plain accepts text that every terminal, spreadsheet and page shows as it is (attack G134): nothing unprintable,
+// and no first character that a spreadsheet takes for a formula.
+func plain(s string, most int) bool {
+	return len(s) <= most && s == printable(s) && (s == "" || !strings.ContainsRune("=+-@", rune(s[0])))
+}
+
+func printable(s string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+	if len(clean) > 200 {
+		clean = strings.ToValidUTF8(clean[:200], "")
+	}
+	return clean
+}
+
+func (d Details) into(p people.Person) people.Person {
+	p.Username, p.Email, p.DisplayName = d.Username, d.Email, d.DisplayName
+	p.GivenName, p.FamilyName, p.Locale = d.GivenName, d.FamilyName, d.Locale
+	if p.DisplayName == "" {
+		p.DisplayName = strings.TrimSpace(d.GivenName + " " + d.FamilyName)
+	}
+	if p.DisplayName == "" {
+		p.DisplayName = d.Username
+	}
+	p.Groups = slices.Compact(slices.Sorted(slices.Values(d.Groups)))
+	p.Roles = slices.Compact(slices.Sorted(slices.Values(d.Roles)))
+	return p
+}
+
+// AddPerson makes an account that is Invited: it can do nothing until an invitation has given it a first method.
+func (f *Flow) AddPerson(ctx context.Context, by By, d Details) (people.Person, error) {
+	if err := d.Check(); err != nil && by.Has(PeopleWrite) {
+		return people.Person{}, err
+	}
+	now := f.Now()
+	p := d.into(people.Person{ID: people.ID(secret.NewID(now)), State: people.Invited, Created: now, Updated: now})
+	key, err := f.NewAuditKey(p.ID)
+	if err != nil {
+		return people.Person{}, err
+	}
+	p.AuditKey = key
+	err = f.do(ctx, by, PeopleWrite, "person.added", p.ID, "", func(s Store, e *audit.Entry) error {
+		e.Personal = with(e.Personal, "username", p.Username)
+		return s.AddPerson(ctx, p)
+	})
+	return p, err
+}
+
+// ChangePerson replaces what an administrator may write. version is the one that was read; 0: whatever is there. Where
+// nothing differs, nothing is written.
+func (f *Flow) ChangePerson(ctx context.Context, by By, id people.ID, version int64, d Details) (p people.Person, changed bool, err error) {
+	if err := d.Check(); err != nil && by.Has(PeopleWrite) {
+		return p, false, err
+	}
+	err = f.do(ctx, by, PeopleWrite, "person.changed", id, "", func(s Store, e *audit.Entry) error {
+		was, err := s.PersonByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		if version != 0 && was.Version != version {
+			return errStale
+		}
+		p = d.into(was)
+		fields := differ(was, p)
+		if changed = len(fields) > 0; !changed {
+			e.Act = ""
+			return nil
+		}
+		e.Detail = map[string]string{"fields": strings.Join(fields, " ")}
+		p.Updated = f.Now()
+		return s.UpdatePerson(ctx, p)
+	})
+	return p, changed, err
+}
+
+var errStale = fault.New(fault.Conflict, "manage.stale", "Somebody changed it meanwhile. Read it again and then decide.")
+
+func differ(a, b people.Person) (fields []string) {
+	for _, f := range []struct{ name, a, b string }{
+		{"username", a.Username, b.Username}, {"email", a.Email, b.Email}, {"display_name", a.DisplayName, b.DisplayName},
+		{"given_name", a.GivenName, b.GivenName}, {"family_name", a.FamilyName, b.FamilyName}, {"locale", a.Locale, b.Locale},
+	} {
+		if f.a != f.b {
+			fields = append(fields, f.name)
+		}
+	}
+	if !slices.Equal(slices.Sorted(slices.Values(a.Groups)), b.Groups) {
+		fields = append(fields, "groups")
+	}
+	if !slices.Equal(slices.Sorted(slices.Values(a.Roles)), b.Roles) {
+		fields = append(fields, "roles")
+	}
+	return fields
+}
+
+// SuspendPerson ends all sessions and grants at once and lets nobody in until RestorePerson.
+func (f *Flow) SuspendPerson(ctx context.Context, by By, id people.ID, why string) error {
+	return f.do(ctx, by, PeopleWrite, "person.suspended", id, "", func(s Store, e *audit.Entry) error {
+		p, err := s.PersonByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.State == people.Left {
+			return errState
+		}
+		if p.State == people.Suspended {
+			e.Act = ""
+			return nil
+		}
+		e.Reason = printable(why)
+		p.State, p.Updated = people.Suspended, f.Now()
+		if err := s.UpdatePerson(ctx, p); err != nil {
+			return err
+		}
+		return f.endAll(ctx, s, p.ID, e)
+	})
+}
+
+// RestorePerson undoes SuspendPerson: Active where there is a method to sign in with, Invited otherwise.
+func (f *Flow) RestorePerson(ctx context.Context, by By, id people.ID, why string) error {
+	return f.do(ctx, by, PeopleWrite, "person.restored", id, "", func(s Store, e *audit.Entry) error {
+		p, err := s.PersonByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.State != people.Suspended {
+			return errState
+		}
+		owned, err := s.CredentialsOf(ctx, string(id))
+		if err != nil {
+			return err
+		}
+		e.Reason = printable(why)
+		p.State, p.Updated = people.Invited, f.Now()
+		for _, c := range owned {
+			if !c.Pending {
+				p.State = people.Active
+			}
+		}
+		return s.UpdatePerson(ctx, p)
+	})
+}
+
+// Invite issues an invitation to register a first method; the secret is returned once. An account that has methods
+// already is refused: that is a reset.
+func (f *Flow) Invite(ctx context.Context, by By, id people.ID, purpose string, open time.Duration) (secret.String, time.Time, error) {
+	typed, expires := newTyped(), f.Now().Add(open)
+	err := f.do(ctx, by, PeopleWrite, "invitation.issued", id, "", func(s Store, e *audit.Entry) error {
+		p, err := s.PersonByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.State != people.Invited {
+			return errState
+		}
+		e.Detail = map[string]string{"purpose": purpose}
+		return f.invite(ctx, s, by, p, purpose, typed, expires)
+	})
+	return typed, expires, err
+}
+
+// Reset is for somebody who lost everything: all methods, sessions, grants and remembered browsers go, the member is
+// told, and a secret (returned once) lets them register anew. It signs nobody in.
+func (f *Flow) Reset(ctx context.Context, by By, id people.ID, why string) (secret.String, time.Time, error) {
+	typed, expires := newTyped(), f.Now().Add(InviteFor)
+	err := f.do(ctx, by, PeopleWrite, "person.reset", id, "", func(s Store, e *audit.Entry) error {
+		p, err := s.PersonByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.State == people.Suspended || p.State == people.Left {
+			return errState
+		}
+		owned, err := s.CredentialsOf(ctx, string(id))
+		if err != nil {
+			return err
+		}
+		for _, c := range owned {
+			if _, err := s.RemoveCredential(ctx, string(id), c.ID); err != nil {
+				return err
+			}
+		}
+		p.State, p.Lead, p.Updated = people.Invited, "", f.Now()
+		if err := s.UpdatePerson(ctx, p); err != nil {
+			return err
+		}
+		p.Version++
+		e.Reason = printable(why)
+		e.Detail = map[string]string{"methods": strconv.Itoa(len(owned))}
+		if err := f.endAll(ctx, s, p.ID, e); err != nil {
+			return err
+		}
+		if err := f.tell(ctx, s, p, "account.reset"); err != nil {
+			return err
+		}
+		return f.invite(ctx, s, by, p, "reset", typed, expires)
+	})
+	return typed, expires, err
+}
+
+func (f *Flow) invite(ctx context.Context, s Store, by By, p people.Person, purpose string, typed secret.String, expires time.Time) error {
+	return s.ReplaceInvitation(ctx, enrol.Invitation{ID: secret.NewID(f.Now()), Person: string(p.ID), Hash: typedHash(typed),
+		Purpose: purpose, Created: f.Now(), Expires: expires, By: by.Actor})
+}
+
+// endAll ends what a person has open: sessions, grants, remembered and known browsers.
+func (f *Flow) endAll(ctx context.Context, s Store, id people.ID, e *audit.Entry) error {
+	ended, err := s.EndSessionsOf(ctx, string(id), "")
+	if err != nil {
+		return err
+	}
+	grants, err := s.RevokeGrantsOf(ctx, string(id), "")
+	if err != nil {
+		return err
+	}
+	if _, err := s.ForgetBrowsersOf(ctx, string(id)); err != nil {
+		return err
+	}
+	if err := s.ForgetKnownBrowsersOf(ctx, string(id)); err != nil {
+		return err
+	}
+	e.Detail = with(e.Detail, "sessions", strconv.Itoa(len(ended)))
+	e.Detail["grants"] = strconv.Itoa(grants)
+	return nil
+}
+
+// EndSessions ends one session of a person, or all ("") with their grants; n is how many.
+func (f *Flow) EndSessions(ctx context.Context, by By, id people.ID, one string) (n int, err error) {
+	err = f.do(ctx, by, PeopleWrite, "sessions.ended", id, one, func(s Store, e *audit.Entry) error {
+		if _, err := s.PersonByID(ctx, id); err != nil {
+			return err
+		}
+		if one == "" {
+			if err := f.endAll(ctx, s, id, e); err != nil {
+				return err
+			}
+			n, err = strconv.Atoi(e.Detail["sessions"])
+			return err
+		}
+		found, err := s.SessionByID(ctx, one)
+		if err != nil {
+			return err
+		}
+		if found.Person != string(id) {
+			return errSession
+		}
+		if _, err := s.EndSession(ctx, one); err != nil {
+			return err
+		}
+		n = 1
+		_, err = s.RevokeGrantsOfSession(ctx, one)
+		return err
+	})
+	return n, err
+}
+
+var errSession = fault.New(fault.NotFound, "manage.session", "This person has no such session.")
+
+// EndSessionsOfGroup ends all sessions of everybody in a group, one transaction a person: a bad night's lever must
+// not fail as a whole. n is how many sessions of how many people.
+func (f *Flow) EndSessionsOfGroup(ctx context.Context, by By, group string) (sessions, members int, err error) {
+	err = f.EachPerson(ctx, by, func(p people.Person) error {
+		if !slices.Contains(p.Groups, group) {
+			return nil
+		}
+		n, err := f.EndSessions(ctx, by, p.ID, "")
+		sessions, members = sessions+n, members+1
+		return err
+	})
+	return sessions, members, err
+}
+
+// EachPerson walks all people by username.
+func (f *Flow) EachPerson(ctx context.Context, by By, each func(people.Person) error) error {
+	for after := ""; ; {
+		page, err := f.People(ctx, by, after, 500)
+		if err != nil {
+			return err
+		}
+		for _, p := range page {
+			if err := each(p); err != nil {
+				return err
+			}
+			after = people.Normalise(p.Username)
+		}
+		if len(page) < 500 {
+			return nil
+		}
+	}
+}
+
+// People lists by username, after a normalised one; limit 1 to 1000. Audit keys are left out.
+func (f *Flow) People(ctx context.Context, by By, after string, limit int) (page []people.Person, err error) {
+	err = f.see(ctx, by, PeopleRead, func(s Store) (err error) {
+		page, err = s.ListPeople(ctx, after, limit)
+		for i := range page {
+			page[i].AuditKey = nil
+		}
+		return err
+	})
+	return page, err
+}
+
+// Person finds by id, else by username or address.
+func (f *Flow) Person(ctx context.Context, by By, idOrName string) (p people.Person, err error) {
+	err = f.see(ctx, by, PeopleRead, func(s Store) (err error) {
+		p, err = s.PersonByID(ctx, people.ID(idOrName))
+		if fault.IsKind(err, fault.NotFound) {
+			p, err = s.PersonByName(ctx, people.Normalise(idOrName))
+		}
+		p.AuditKey = nil
+		return err
+	})
+	return p, err
+}
+
+// Sessions lists what a person has open, without tokens or browser hashes.
+func (f *Flow) Sessions(ctx context.Context, by By, id people.ID) (open []session.Session, err error) {
+	err = f.see(ctx, by, PeopleRead, func(s Store) (err error) {
+		if _, err := s.PersonByID(ctx, id); err != nil {
+			return err
+		}
+		open, err = s.SessionsOf(ctx, string(id))
+		for i := range open {
+			open[i].TokenHash, open[i].Browser = nil, nil
+		}
+		return err
+	})
+	return open, err
+}
+
+func (f *Flow) tell(ctx context.Context, s Store, p people.Person, kind string) error {
+	if p.Email == "" {
+		return nil
+	}
+	now := f.Now()
+	return s.Enqueue(ctx, notice.Message{ID: secret.NewID(now), Person: string(p.ID), Channel: "mail", To: p.Email, Kind: kind,
+		Params: map[string]string{"name": p.DisplayName}, Locale: p.Locale, Created: now, NotUntil: now})
+}
+
+func with(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
+}
