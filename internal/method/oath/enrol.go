@@ -1,0 +1,138 @@
+package oath
+
+import (
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"rsc.io/qr"
+
+	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+)
+
+// OfferFor is how long a new secret may wait for its first code.
+const OfferFor = 30 * time.Minute
+
+// Offered is Prompt.Public of a registration.
+type Offered struct {
+	// Secret is base32 in groups of four for typing (RFC 4648 section 6).
+	Secret string `json:"secret_base32"`
+	// URI is what the QR code says: otpauth://totp/…
+	URI string `json:"uri"`
+	// QRPath is an SVG path's d attribute in a viewBox "0 0 QRSize QRSize", one unit a module, with a quiet zone of
+	// four; dark on light.
+	QRPath string `json:"qr_path"`
+	QRSize int    `json:"qr_size"`
+	Digits int    `json:"digits"`
+	Period int    `json:"period"` // seconds
+}
+
+type offered struct {
+	Subject string `json:"u"`
+	Issued  int64  `json:"i"` // Unix microseconds
+	Record  record `json:"r"`
+}
+
+// Offer makes a secret of 160 bits.
+func (m *Method) Offer(in method.OfferInput) (method.Prompt, error) {
+	r := record{Secret: newSecret(), Algorithm: m.set.Algorithm, Digits: m.set.Digits, Period: int64(m.set.Period / time.Second)}
+	account := in.Subject.Username
+	if account == "" {
+		account = in.Subject.Email
+	}
+	uri := keyURI(m.set.Issuer, account, r)
+	path, size, err := qrPath(uri)
+	if err != nil {
+		return method.Prompt{}, err
+	}
+	public, err := json.Marshal(Offered{
+		Secret: grouped(r.Secret), URI: uri, QRPath: path, QRSize: size, Digits: r.Digits, Period: int(r.Period),
+	})
+	if err != nil {
+		return method.Prompt{}, err
+	}
+	state, err := json.Marshal(offered{Subject: in.Subject.ID, Issued: in.Now.UnixMicro(), Record: r})
+	if err != nil {
+		return method.Prompt{}, err
+	}
+	return method.Prompt{Public: public, State: state}, nil
+}
+
+// Enrol wants one right code, so that a secret that was not taken over does not become a method.
+func (m *Method) Enrol(in method.EnrolInput) (method.Credential, error) {
+	var o offered
+	if err := json.Unmarshal(in.State, &o); err != nil || len(o.Record.Secret) == 0 || o.Subject != in.Subject.ID ||
+		in.Now.After(time.UnixMicro(o.Issued).Add(OfferFor)) {
+		return method.Credential{}, fault.New(fault.BadInput, "totp.expired", "This page waited too long. Start adding the authenticator app again.")
+	}
+	r := o.Record
+	found, ok := r.search(clean(in.Answer.Text), step(in.Now, r.period()), ResyncSteps, ResyncSteps)
+	drift := found - step(in.Now, r.period())
+	switch {
+	case !ok:
+		return method.Credential{}, fault.New(fault.BadInput, "totp.wrong", "This passcode is not right. Enter the one that the app shows now.")
+	case drift < -MaxDrift || drift > MaxDrift:
+		return method.Credential{}, fault.New(fault.BadInput, "totp.clock", "The clock of your phone is wrong. Set it to automatic, then enter the passcode that the app shows now.")
+	}
+	if drift == -1 {
+		drift = 0 // slow fingers, most likely
+	}
+	r.Last, r.Drift = found, drift
+	state, err := json.Marshal(r)
+	if err != nil {
+		return method.Credential{}, err
+	}
+	return method.Credential{Kind: method.TOTP, Name: in.Name, State: state}, nil
+}
+
+// keyURI is the Key Uri Format that authenticator apps read. Values that are an app's default are written too.
+func keyURI(issuer, account string, r record) string {
+	// A colon separates issuer and account, so neither may hold one.
+	issuer, account = strings.ReplaceAll(issuer, ":", " "), strings.ReplaceAll(account, ":", " ")
+	return fmt.Sprintf("otpauth://totp/%s:%s?secret=%s&issuer=%s&algorithm=%s&digits=%d&period=%d",
+		url.PathEscape(issuer), url.PathEscape(account), base32Secret(r.Secret), url.PathEscape(issuer), r.Algorithm, r.Digits, r.Period)
+}
+
+func base32Secret(secret []byte) string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret)
+}
+
+func grouped(secret []byte) string {
+	var b strings.Builder
+	for i, c := range base32Secret(secret) {
+		if i > 0 && i%4 == 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// qrPath draws a QR code as one path: a rectangle for each horizontal run of dark modules.
+func qrPath(text string) (path string, size int, err error) {
+	c, err := qr.Encode(text, qr.M)
+	if err != nil {
+		return "", 0, fmt.Errorf("oath: QR code: %w", err)
+	}
+	const quiet = 4
+	var b strings.Builder
+	for y := range c.Size {
+		for x := 0; x < c.Size; x++ {
+			run := 0
+			for x+run < c.Size && c.Black(x+run, y) {
+				run++
+			}
+			if run == 0 {
+				continue
+			}
+			b.WriteString("M" + strconv.Itoa(x+quiet) + " " + strconv.Itoa(y+quiet) + "h" + strconv.Itoa(run) + "v1h-" + strconv.Itoa(run) + "z")
+			x += run
+		}
+	}
+	return b.String(), c.Size + 2*quiet, nil
+}
