@@ -59,6 +59,8 @@ type Target struct {
 	// State is the door's own, given back by ReadTarget.
 	State []byte `json:"st,omitempty"`
 	Hint  string `json:"hint,omitempty"` // login_hint
+	// Another asks for an account other than the live session's ("use another account").
+	Another bool `json:"other,omitempty"`
 	// ActionOrigin is the origin that redirects may end at (for the page's form-action), or "".
 	ActionOrigin string    `json:"origin,omitempty"`
 	Started      time.Time `json:"at"`
@@ -158,6 +160,10 @@ type Store interface {
 	TakeProof(ctx context.Context, session string, act policy.Act, object string, notBefore time.Time) (bool, error)
 	// HasProof looks without consuming.
 	HasProof(ctx context.Context, session string, act policy.Act, object string, notBefore time.Time) (bool, error)
+
+	// RevokeGrantsOfSession and RevokeGrantsOf end what was issued to applications (see apps.Store).
+	RevokeGrantsOfSession(ctx context.Context, session string) (int, error)
+	RevokeGrantsOf(ctx context.Context, person, application string) (int, error)
 
 	// PolicyApplication gives what policy knows of an application; fault NotFound where it is closed or gone.
 	PolicyApplication(ctx context.Context, id string) (policy.Application, error)

@@ -1,0 +1,207 @@
+package signin
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gatehouse-id/gatehouse/internal/audit"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/session"
+)
+
+// finish turns an attempt that policy allows into a session: a new one, or the same person's with more evidence.
+// Either way the token is new (attack G1). Everything is one write.
+func (f *Flow) finish(ctx context.Context, s Store, sit *situation, t *try, out *outcome) error {
+	act := "signin.finished"
+	elevated, err := f.elevate(ctx, s, sit, out)
+	if err != nil {
+		return err
+	}
+	if elevated {
+		act = "signin.stepped_up"
+	} else if err := f.begin(ctx, s, sit, out); err != nil {
+		return err
+	}
+	if sit.row.ID != "" {
+		if _, err := s.RemoveAttempt(ctx, sit.row.ID); err != nil {
+			return err
+		}
+	}
+	target := sit.page.Target
+	if ownAct(target.Act) {
+		proof := Proof{Session: sit.live.ID, Act: target.Act, Object: target.Object, At: sit.now}
+		if err := s.AddProof(ctx, proof); err != nil {
+			return err
+		}
+	}
+	if err := f.remember(ctx, s, sit, t, out); err != nil {
+		return err
+	}
+	entry := f.entry(sit, act, audit.Done)
+	entry.Object = sit.live.ID
+	entry.Detail["methods"] = kinds(sit.row.Evidence)
+	entry.Detail["policy"] = strconv.FormatInt(out.decision.Version, 10)
+	if out.decision.UsedRemembered {
+		entry.Detail["remembered"] = sit.remembered.browser.Family
+	}
+	if len(out.decision.ReportOnly) > 0 {
+		entry.Detail["report_only"] = out.decision.ReportOnly[0].Rule + " " + out.decision.ReportOnly[0].Code
+	}
+	if err := s.Record(ctx, entry); err != nil {
+		return err
+	}
+	out.finished = true
+	return f.noteBrowser(ctx, s, sit)
+}
+
+// elevate gives the person's live session in this browser more evidence and a new token. "Refresh my sign-in" has
+// proven everything anew, so the session's absolute end moves as if it had just begun; nothing else moves it.
+func (f *Flow) elevate(ctx context.Context, s Store, sit *situation, out *outcome) (bool, error) {
+	if sit.live == nil || sit.live.Person != string(sit.person.ID) {
+		return false, nil
+	}
+	next := *sit.live
+	token := secret.Token(32)
+	next.TokenHash, next.LastSeen = secret.Hash(token.Reveal()), sit.now
+	next.Evidence = append(slices.Clone(next.Evidence), sit.row.Evidence...)
+	if sit.page.Target.Act == policy.ActRefreshSignIn {
+		next.Expires = sessionEnd(sit.policy, sit.now)
+	}
+	if err := s.UpdateSession(ctx, next); err != nil {
+		return false, err
+	}
+	next.Version++
+	sit.live, out.setSession = &next, &token
+	return true, nil
+}
+
+// begin starts a session. Another person's in this browser ends, with what it opened.
+func (f *Flow) begin(ctx context.Context, s Store, sit *situation, out *outcome) error {
+	if sit.live != nil {
+		if err := f.endSession(ctx, s, sit.live.ID); err != nil {
+			return err
+		}
+		entry := f.entry(sit, "session.replaced", audit.Done)
+		entry.Actor, entry.Subject, entry.Object = sit.live.Person, sit.live.Person, sit.live.ID
+		if err := s.Record(ctx, entry); err != nil {
+			return err
+		}
+	}
+	started, token := startSession(sit, sit.policy)
+	started.Evidence = slices.Clone(sit.row.Evidence)
+	if out.decision.UsedRemembered {
+		started.Family = sit.remembered.browser.Family
+	}
+	if err := s.AddSession(ctx, started); err != nil {
+		return err
+	}
+	sit.live, sit.livePerson, out.setSession = &started, sit.person, &token
+	return nil
+}
+
+func (f *Flow) endSession(ctx context.Context, s Store, id string) error {
+	if _, err := s.EndSession(ctx, id); err != nil {
+		return err
+	}
+	_, err := s.RevokeGrantsOfSession(ctx, id)
+	return err
+}
+
+// remember rotates the remembered browser that was used, or makes one where the member chose it after a full proof.
+func (f *Flow) remember(ctx context.Context, s Store, sit *situation, t *try, out *outcome) error {
+	if out.decision.UsedRemembered {
+		next, token := rotated(sit.remembered.browser, sit.now)
+		if err := s.RotateBrowser(ctx, next); err != nil {
+			return err
+		}
+		out.setRemembered = append([]secret.String{token}, withoutFamily(sit.caller.Remembered, next.Family)...)
+		return nil
+	}
+	if !t.remember || out.decision.RememberFor <= 0 {
+		return nil
+	}
+	rest := sit.caller.Remembered
+	if out.setRemembered != nil {
+		rest = out.setRemembered
+	}
+	if old := sit.remembered; old.found && !old.stolen {
+		if _, err := s.ForgetBrowser(ctx, old.browser.Family); err != nil {
+			return err
+		}
+		rest = withoutFamily(rest, old.browser.Family)
+	}
+	made, token := rotated(session.Browser{
+		Family: secret.NewID(sit.now), Person: string(sit.person.ID), Created: sit.now,
+		Expires: sit.now.Add(out.decision.RememberFor), ProvenAt: sit.now, BrowserID: sit.browser,
+		Agent: sit.caller.Agent, Address: address(sit.caller),
+	}, sit.now)
+	made.PrevHash = nil
+	if err := s.AddBrowser(ctx, made); err != nil {
+		return err
+	}
+	entry := f.entry(sit, "browser.remembered", audit.Done)
+	entry.Object = made.Family
+	if err := s.Record(ctx, entry); err != nil {
+		return err
+	}
+	out.setRemembered = append([]secret.String{token}, rest[:min(len(rest), MaxRemembered-1)]...)
+	return nil
+}
+
+// endStolen ends a remembered browser whose token was copied, and every session born from it (attack G14). The
+// sign-in goes on as if nothing were remembered.
+func (f *Flow) endStolen(ctx context.Context, s Store, sit *situation, out *outcome) error {
+	family := sit.remembered.browser.Family
+	if _, err := s.ForgetBrowser(ctx, family); err != nil {
+		return err
+	}
+	ended, err := s.EndSessionsOfFamily(ctx, family)
+	if err != nil {
+		return err
+	}
+	for _, id := range ended {
+		if _, err := s.RevokeGrantsOfSession(ctx, id); err != nil {
+			return err
+		}
+	}
+	if sit.live != nil && slices.Contains(ended, sit.live.ID) {
+		sit.live, sit.page.Session = nil, ""
+	}
+	out.setRemembered = withoutFamily(sit.caller.Remembered, family)
+	entry := f.entry(sit, "browser.stolen", audit.Done)
+	entry.Object, entry.Detail["sessions"] = family, strconv.Itoa(len(ended))
+	if err := s.Record(ctx, entry); err != nil {
+		return err
+	}
+	return f.tell(ctx, s, sit, "browser.stolen", nil)
+}
+
+// noteBrowser remembers that this browser has signed the person in, and tells them where it is new and they had
+// signed in before.
+func (f *Flow) noteBrowser(ctx context.Context, s Store, sit *situation) error {
+	if sit.knownBrowser {
+		return nil
+	}
+	if err := s.RememberKnownBrowser(ctx, string(sit.person.ID), sit.browser, sit.now); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(sit.owned, func(c method.Credential) bool { return !c.LastUsed.IsZero() }) {
+		return nil
+	}
+	return f.tell(ctx, s, sit, "signin.new_browser", nil)
+}
+
+// kinds lists the kinds of proof in the order given, each once.
+func kinds(log []method.Evidence) string {
+	var names []string
+	for _, e := range log {
+		if !slices.Contains(names, string(e.Kind)) {
+			names = append(names, string(e.Kind))
+		}
+	}
+	return strings.Join(names, " ")
+}

@@ -1,0 +1,136 @@
+package signin
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/session"
+)
+
+var errNoSession = fault.New(fault.Unauthenticated, "signin.no_session", "You are not signed in. Sign in to go on.")
+
+// Judge asks policy about a live session and an application, in the caller's transaction: it is what every door asks
+// at issue and again at refresh, so that there is one answer. It reads policy, which may have changed a moment ago,
+// and the person's credentials; it writes nothing. A session that is not live must not be brought here (see Session).
+//
+// Its signature is held stable: flows after sign-in (apps) take it as a function.
+func (f *Flow) Judge(ctx context.Context, s Store, sess session.Session, p people.Person, app policy.Application,
+	act policy.Act, demand policy.Demand, remembered *policy.Remembered) (policy.Decision, error) {
+	inForce, err := s.PolicyInForce(ctx)
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	owned, err := s.CredentialsOf(ctx, string(p.ID))
+	if err != nil {
+		return policy.Decision{}, err
+	}
+	if sess.Person != string(p.ID) {
+		return policy.Decision{}, errNoSession
+	}
+	in := f.input(p, app, act, demand, f.Now())
+	in.Evidence, in.Owned, in.Remembered = sess.Evidence, usable(owned), remembered
+	return policy.Decide(inForce, in), nil
+}
+
+// Remembered gives the standing of this browser's remembered family for p, nil where there is none: what Judge takes
+// beside a session. It writes nothing; a copied token counts as none here and is dealt with at the next sign-in.
+func (f *Flow) Remembered(ctx context.Context, s Store, caller Caller, p people.Person) (*policy.Remembered, error) {
+	browser, err := browserHash(caller)
+	if err != nil {
+		return nil, nil
+	}
+	r, err := findRemembered(ctx, s, caller, browser, p, f.Now())
+	return r.standing(), err
+}
+
+// input fills what policy knows without evidence.
+func (f *Flow) input(p people.Person, app policy.Application, act policy.Act, demand policy.Demand, now time.Time) policy.Input {
+	roles := make([]string, len(p.Roles))
+	for i, r := range p.Roles {
+		roles[i] = string(r)
+	}
+	return policy.Input{
+		Person: policy.Person{ID: string(p.ID), Username: p.Username, Groups: p.Groups, Roles: roles,
+			Active: p.State == people.Active, Lead: method.Kind(p.Lead)},
+		Application: app, Act: act, Demand: demand, Traits: f.traits, Now: now,
+	}
+}
+
+// Session loads the caller's session and its person where both are live: known token, this browser, neither idle too
+// long nor past its end, the person active. Anything else is fault Unauthenticated, with nothing to tell one cause
+// from another.
+func (f *Flow) Session(ctx context.Context, s Store, caller Caller) (session.Session, people.Person, error) {
+	if caller.Session.Empty() {
+		return session.Session{}, people.Person{}, errNoSession
+	}
+	inForce, err := s.PolicyInForce(ctx)
+	if err != nil {
+		return session.Session{}, people.Person{}, err
+	}
+	return f.session(ctx, s, caller, inForce, f.Now())
+}
+
+func (f *Flow) session(ctx context.Context, s Store, caller Caller, inForce policy.Policy, now time.Time) (session.Session, people.Person, error) {
+	none := func(err error) (session.Session, people.Person, error) {
+		if fault.IsKind(err, fault.NotFound) {
+			err = errNoSession
+		}
+		return session.Session{}, people.Person{}, err
+	}
+	if caller.Session.Empty() || caller.Browser.Empty() {
+		return none(errNoSession)
+	}
+	live, err := s.SessionByToken(ctx, secret.Hash(caller.Session.Reveal()))
+	if err != nil {
+		return none(err)
+	}
+	if !bytes.Equal(live.Browser, secret.Hash(caller.Browser.Reveal())) || !Live(live, inForce, now) {
+		return none(errNoSession)
+	}
+	person, err := s.PersonByID(ctx, people.ID(live.Person))
+	if err != nil {
+		return none(err)
+	}
+	if person.State != people.Active {
+		return none(errNoSession)
+	}
+	return live, person, nil
+}
+
+// Live reports whether a session found by its token or ID may still be used under the policy in force. Its person's
+// state is another question.
+func Live(s session.Session, inForce policy.Policy, now time.Time) bool {
+	idle := inForce.SessionIdle
+	if idle <= 0 {
+		idle = policy.DefaultSessionIdle
+	}
+	// A last use may be saved up to SeenEvery late.
+	return now.Before(s.Expires) && now.Before(s.LastSeen.Add(idle+SeenEvery))
+}
+
+// Who gives the live session and its person; fault Unauthenticated. At most once in SeenEvery it saves that the
+// session was used.
+func (f *Flow) Who(ctx context.Context, caller Caller) (session.Session, people.Person, error) {
+	var live session.Session
+	var person people.Person
+	err := f.View(ctx, func(s Store) (err error) {
+		live, person, err = f.Session(ctx, s, caller)
+		return err
+	})
+	if err != nil {
+		return session.Session{}, people.Person{}, err
+	}
+	if now := f.Now(); now.Sub(live.LastSeen) >= SeenEvery {
+		live.LastSeen = now
+		if err := f.InTx(ctx, func(s Store) error { return s.TouchSession(ctx, live.ID, now) }); err != nil {
+			return session.Session{}, people.Person{}, err
+		}
+	}
+	return live, person, nil
+}

@@ -1,0 +1,59 @@
+package signin
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/gatehouse-id/gatehouse/internal/audit"
+	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/people"
+)
+
+// SignOut ends the caller's session with the grants that hang on it. everywhere: all sessions, grants and remembered
+// browsers of the person; that needs a live session. Signing out without one is no error.
+func (f *Flow) SignOut(ctx context.Context, caller Caller, everywhere bool) error {
+	return f.InTx(ctx, func(s Store) error {
+		live, person, err := f.Session(ctx, s, caller)
+		if fault.IsKind(err, fault.Unauthenticated) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now := f.Now()
+		if !everywhere {
+			if err := f.endSession(ctx, s, live.ID); err != nil {
+				return err
+			}
+			entry := Entry(caller, now, person, "signout", audit.Done)
+			entry.Object = live.ID
+			return s.Record(ctx, entry)
+		}
+		ended, err := EndEverything(ctx, s, person, "")
+		if err != nil {
+			return err
+		}
+		entry := Entry(caller, now, person, "signout.everywhere", audit.Done)
+		entry.Object, entry.Detail["sessions"] = live.ID, strconv.Itoa(ended)
+		if err := s.Record(ctx, entry); err != nil {
+			return err
+		}
+		return Tell(ctx, s, caller, now, person, "signout.everywhere", map[string]string{"sessions": strconv.Itoa(ended)})
+	})
+}
+
+// EndEverything ends all of a person's sessions but `except` ("" for none), and all their grants and remembered
+// browsers, in the caller's transaction. It returns how many sessions ended.
+func EndEverything(ctx context.Context, s Store, p people.Person, except string) (int, error) {
+	ended, err := s.EndSessionsOf(ctx, string(p.ID), except)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := s.RevokeGrantsOf(ctx, string(p.ID), ""); err != nil {
+		return 0, err
+	}
+	if _, err := s.ForgetBrowsersOf(ctx, string(p.ID)); err != nil {
+		return 0, err
+	}
+	return len(ended), nil
+}
