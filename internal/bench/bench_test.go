@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/method/passkey/softkey"
+)
+
+// nullServer starts the floor with one authenticator that everybody uses.
+func nullServer(t *testing.T) (base string, key *softkey.Authenticator) {
+	t.Helper()
+	key = softkey.New("http://localhost")
+	if _, err := key.Create([]byte(`{"challenge":"AAAA","rp":{"id":"localhost"},"user":{"id":"AAAA"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	null, err := NewNull(filepath.Join(t.TempDir(), "null.db"), &key.Credentials()[0].Key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(null.Handler())
+	t.Cleanup(func() {
+		server.Close()
+		if err := null.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL, key
+}
+
+func settings(base string, workers int) Settings {
+	return Settings{Workers: workers, For: 50 * time.Millisecond, PID: os.Getpid(),
+		NewWorker: func(n int) (*Worker, error) { return NewWorker(n, base) }}
+}
+
+func TestNullOperationsRun(t *testing.T) {
+	base, key := nullServer(t)
+	for _, op := range NullOperations(key.Get) {
+		r, err := Loop(context.Background(), op, settings(base, 3))
+		if err != nil {
+			t.Errorf("%s: %v", op.Name, err)
+			continue
+		}
+		if r.Count < 3 || r.Workers != 3 || r.CPU <= 0 || r.Rate <= 0 || r.P50 > r.P99 || r.P50 <= 0 {
+			t.Errorf("%s: %+v", op.Name, r)
+		}
+	}
+}
+
+func TestNullRefusesAWrongSignature(t *testing.T) {
+	base, key := nullServer(t)
+	other := softkey.New("http://localhost")
+	if _, err := other.Create([]byte(`{"challenge":"AAAA","rp":{"id":"localhost"},"user":{"id":"AAAA"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	for name, signer := range map[string]struct {
+		key  *softkey.Authenticator
+		want int
+	}{"right": {key, http.StatusSeeOther}, "another's": {other, http.StatusBadRequest}} {
+		answer, err := signer.key.Get([]byte(`{"challenge":"AAAA","rpId":"localhost"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := NewWorker(0, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		got, err := w.Do(context.Background(), Request{Method: http.MethodPost, Path: "/assertion", Form: url.Values{"answer": {string(answer)}}})
+		if err != nil || got.Status != signer.want {
+			t.Errorf("%s: status %d, wanted %d, %v", name, got.Status, signer.want, err)
+		}
+	}
+}
+
+func TestLoopEndsWithTheFirstFailure(t *testing.T) {
+	var calls atomic.Int32
+	wrong := errors.New("no")
+	_, err := Loop(context.Background(), Operation{Name: "failing", Do: func(context.Context, *Worker) error {
+		if calls.Add(1) > 5 {
+			return wrong
+		}
+		return nil
+	}}, settings("http://localhost:1", 1))
+	if !errors.Is(err, wrong) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestWorkerKeepsCookiesAsABrowserDoes(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/set":
+			http.SetCookie(w, &http.Cookie{Name: "__Host-a", Value: "1", Secure: true, Path: "/"})
+			http.SetCookie(w, &http.Cookie{Name: "b", Value: "2"})
+		case "/change":
+			http.SetCookie(w, &http.Cookie{Name: "__Host-a", Value: "3", Secure: true, Path: "/"})
+			http.SetCookie(w, &http.Cookie{Name: "b", Value: "", MaxAge: -1})
+		}
+		fmt.Fprint(w, r.Header.Get("Cookie"))
+	}))
+	defer server.Close()
+	w, err := NewWorker(0, server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for _, step := range []struct{ path, want string }{{"/set", ""}, {"/", "__Host-a=1; b=2"}, {"/change", "__Host-a=1; b=2"}, {"/", "__Host-a=3"}} {
+		a, err := w.Expect(context.Background(), http.StatusOK, Request{Method: http.MethodGet, Path: step.path, Page: true})
+		if err != nil || string(a.Body) != step.want {
+			t.Errorf("%s: sent %q, wanted %q, %v", step.path, a.Body, step.want, err)
+		}
+	}
+	w.Forget()
+	if a, err := w.Do(context.Background(), Request{Method: http.MethodGet, Path: "/", Page: true}); err != nil || len(a.Body) > 0 {
+		t.Errorf("after Forget it sent %q, %v", a.Body, err)
+	}
+}
+
+func TestPercentileIsTheNearestRank(t *testing.T) {
+	var times []time.Duration
+	for i := range 200 {
+		times = append(times, time.Duration(i+1))
+	}
+	slices.Sort(times)
+	if percentile(times, 50) != 100 || percentile(times, 99) != 198 || percentile(times[:1], 99) != 1 {
+		t.Errorf("%d %d %d", percentile(times, 50), percentile(times, 99), percentile(times[:1], 99))
+	}
+}
+
+func TestFieldReadsAPagesInputs(t *testing.T) {
+	page := []byte(`<form><input type="hidden" name="attempt" value="a&#43;b&amp;c"><input value="x" name="other"></form>`)
+	// The value may stand after the name or before it.
+	if got := Field(page, "attempt"); got != "a+b&c" {
+		t.Errorf("attempt: %q", got)
+	}
+	if got := Field(page, "other"); got != "x" {
+		t.Errorf("other: %q", got)
+	}
+	if got := Field(page, "missing"); got != "" {
+		t.Errorf("missing: %q", got)
+	}
+}

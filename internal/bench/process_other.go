@@ -1,0 +1,26 @@
+//go:build !linux
+
+package bench
+
+import (
+	"errors"
+	"os/exec"
+	"time"
+)
+
+var errNotHere = errors.New("the bench reads CPU clocks and memory as Linux gives them; run it on Linux")
+
+// ProcessCPU works on Linux.
+func ProcessCPU(int) (time.Duration, error) { return 0, errNotHere }
+
+// Memory works on Linux.
+func Memory(int) (now, highest int64, err error) { return 0, 0, errNotHere }
+
+// Cores works on Linux.
+func Cores() ([]int, error) { return nil, errNotHere }
+
+// StartOn works on Linux.
+func StartOn(int, *exec.Cmd) error { return errNotHere }
+
+// KeepOff works on Linux.
+func KeepOff(int) error { return errNotHere }
