@@ -9,7 +9,6 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
-	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/session"
 )
 
@@ -59,18 +58,12 @@ func (f *Flow) finish(ctx context.Context, s Store, sit *situation, t *try, out 
 }
 
 // elevate gives the person's live session in this browser more evidence and a new token. "Refresh my sign-in" has
-// proven everything anew, so the session's absolute end moves as if it had just begun; nothing else moves it.
+// proven everything anew: it begins a new session instead, because nothing extends one.
 func (f *Flow) elevate(ctx context.Context, s Store, sit *situation, out *outcome) (bool, error) {
-	if sit.live == nil || sit.live.Person != string(sit.person.ID) {
+	if sit.live == nil || sit.live.Person != string(sit.person.ID) || sit.page.Target.Act == policy.ActRefreshSignIn {
 		return false, nil
 	}
-	next := *sit.live
-	token := secret.Token(32)
-	next.TokenHash, next.LastSeen = secret.Hash(token.Reveal()), sit.now
-	next.Evidence = append(slices.Clone(next.Evidence), sit.row.Evidence...)
-	if sit.page.Target.Act == policy.ActRefreshSignIn {
-		next.Expires = sessionEnd(sit.policy, sit.now)
-	}
+	next, token := session.StepUp(*sit.live, sit.now, sit.row.Evidence...)
 	if err := s.UpdateSession(ctx, next); err != nil {
 		return false, err
 	}
@@ -79,7 +72,7 @@ func (f *Flow) elevate(ctx context.Context, s Store, sit *situation, out *outcom
 	return true, nil
 }
 
-// begin starts a session. Another person's in this browser ends, with what it opened.
+// begin starts a session. The one that this browser had ends, with what it opened.
 func (f *Flow) begin(ctx context.Context, s Store, sit *situation, out *outcome) error {
 	if sit.live != nil {
 		if err := f.endSession(ctx, s, sit.live.ID); err != nil {
@@ -91,11 +84,14 @@ func (f *Flow) begin(ctx context.Context, s Store, sit *situation, out *outcome)
 			return err
 		}
 	}
-	started, token := startSession(sit, sit.policy)
-	started.Evidence = slices.Clone(sit.row.Evidence)
-	if out.decision.UsedRemembered {
-		started.Family = sit.remembered.browser.Family
+	beginning := session.Beginning{
+		Person: sit.person.ID, Browser: sit.browser, Evidence: sit.row.Evidence,
+		Address: address(sit.caller), Agent: sit.caller.Agent,
 	}
+	if out.decision.UsedRemembered {
+		beginning.Family = sit.remembered.browser.Family
+	}
+	started, token := session.Start(sit.now, beginning, Limits(sit.policy))
 	if err := s.AddSession(ctx, started); err != nil {
 		return err
 	}
@@ -114,32 +110,21 @@ func (f *Flow) endSession(ctx context.Context, s Store, id string) error {
 // remember rotates the remembered browser that was used, or makes one where the member chose it after a full proof.
 func (f *Flow) remember(ctx context.Context, s Store, sit *situation, t *try, out *outcome) error {
 	if out.decision.UsedRemembered {
-		next, token := rotated(sit.remembered.browser, sit.now)
-		if err := s.RotateBrowser(ctx, next); err != nil {
-			return err
-		}
-		out.setRemembered = append([]secret.String{token}, withoutFamily(sit.caller.Remembered, next.Family)...)
-		return nil
+		return f.useRemembered(ctx, s, sit, out)
 	}
 	if !t.remember || out.decision.RememberFor <= 0 {
 		return nil
 	}
-	rest := sit.caller.Remembered
-	if out.setRemembered != nil {
-		rest = out.setRemembered
-	}
-	if old := sit.remembered; old.found && !old.stolen {
+	tokens := sit.caller.Remembered
+	if old := sit.remembered; old.found() {
 		if _, err := s.ForgetBrowser(ctx, old.browser.Family); err != nil {
 			return err
 		}
-		rest = withoutFamily(rest, old.browser.Family)
+		tokens = WithoutFamily(tokens, old.browser.Family)
 	}
-	made, token := rotated(session.Browser{
-		Family: secret.NewID(sit.now), Person: string(sit.person.ID), Created: sit.now,
-		Expires: sit.now.Add(out.decision.RememberFor), ProvenAt: sit.now, BrowserID: sit.browser,
-		Agent: sit.caller.Agent, Address: address(sit.caller),
-	}, sit.now)
-	made.PrevHash = nil
+	made, token := session.NewBrowser(sit.now, session.Remembering{
+		Person: sit.person.ID, Browser: sit.browser, ProvenAt: sit.now, Address: address(sit.caller), Agent: sit.caller.Agent,
+	}, out.decision.RememberFor)
 	if err := s.AddBrowser(ctx, made); err != nil {
 		return err
 	}
@@ -148,7 +133,20 @@ func (f *Flow) remember(ctx context.Context, s Store, sit *situation, t *try, ou
 	if err := s.Record(ctx, entry); err != nil {
 		return err
 	}
-	out.setRemembered = append([]secret.String{token}, rest[:min(len(rest), MaxRemembered-1)]...)
+	out.setRemembered = append(slices.Clone(tokens), token)
+	return nil
+}
+
+// useRemembered rotates the token. Within the overlap another tab has just done so: nothing changes.
+func (f *Flow) useRemembered(ctx context.Context, s Store, sit *situation, out *outcome) error {
+	r := sit.remembered
+	if r.standing != session.Fresh {
+		return nil
+	}
+	if err := s.RotateBrowser(ctx, r.next); err != nil {
+		return err
+	}
+	out.setRemembered = append(WithoutFamily(sit.caller.Remembered, r.browser.Family), r.token)
 	return nil
 }
 
@@ -171,7 +169,7 @@ func (f *Flow) endStolen(ctx context.Context, s Store, sit *situation, out *outc
 	if sit.live != nil && slices.Contains(ended, sit.live.ID) {
 		sit.live, sit.page.Session = nil, ""
 	}
-	out.setRemembered = withoutFamily(sit.caller.Remembered, family)
+	out.setRemembered = WithoutFamily(sit.caller.Remembered, family)
 	entry := f.entry(sit, "browser.stolen", audit.Done)
 	entry.Object, entry.Detail["sessions"] = family, strconv.Itoa(len(ended))
 	if err := s.Record(ctx, entry); err != nil {

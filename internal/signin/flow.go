@@ -28,8 +28,6 @@ const (
 	// AttemptFor is how long a first proof waits for the next: nothing ends sooner than a person with a screen
 	// reader can answer.
 	AttemptFor = 30 * time.Minute
-	// SeenEvery bounds how often a session's last use is saved.
-	SeenEvery = time.Minute
 	// TellGuessingEvery bounds how often a member is told that somebody guesses.
 	TellGuessingEvery = 24 * time.Hour
 )

@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"bytes"
 	"context"
 	"time"
 
@@ -46,7 +45,7 @@ func (f *Flow) Remembered(ctx context.Context, s Store, caller Caller, p people.
 		return nil, nil
 	}
 	r, err := findRemembered(ctx, s, caller, browser, p, f.Now())
-	return r.standing(), err
+	return r.forPolicy(), err
 }
 
 // input fills what policy knows without evidence.
@@ -63,8 +62,7 @@ func (f *Flow) input(p people.Person, app policy.Application, act policy.Act, de
 }
 
 // Session loads the caller's session and its person where both are live: known token, this browser, neither idle too
-// long nor past its end, the person active. Anything else is fault Unauthenticated, with nothing to tell one cause
-// from another.
+// long nor past its end, the person active. Anything else is fault Unauthenticated.
 func (f *Flow) Session(ctx context.Context, s Store, caller Caller) (session.Session, people.Person, error) {
 	if caller.Session.Empty() {
 		return session.Session{}, people.Person{}, errNoSession
@@ -90,31 +88,25 @@ func (f *Flow) session(ctx context.Context, s Store, caller Caller, inForce poli
 	if err != nil {
 		return none(err)
 	}
-	if !bytes.Equal(live.Browser, secret.Hash(caller.Browser.Reveal())) || !Live(live, inForce, now) {
-		return none(errNoSession)
+	if err := session.From(live, secret.Hash(caller.Browser.Reveal())); err != nil {
+		return none(err)
 	}
 	person, err := s.PersonByID(ctx, people.ID(live.Person))
 	if err != nil {
 		return none(err)
 	}
-	if person.State != people.Active {
-		return none(errNoSession)
+	if err := session.Live(live, person, Limits(inForce), now); err != nil {
+		return none(err)
 	}
 	return live, person, nil
 }
 
-// Live reports whether a session found by its token or ID may still be used under the policy in force. Its person's
-// state is another question.
-func Live(s session.Session, inForce policy.Policy, now time.Time) bool {
-	idle := inForce.SessionIdle
-	if idle <= 0 {
-		idle = policy.DefaultSessionIdle
-	}
-	// A last use may be saved up to SeenEvery late.
-	return now.Before(s.Expires) && now.Before(s.LastSeen.Add(idle+SeenEvery))
+// Limits are the session times of the policy in force.
+func Limits(p policy.Policy) session.Limits {
+	return session.Limits{Idle: p.SessionIdle, Max: p.SessionMax}
 }
 
-// Who gives the live session and its person; fault Unauthenticated. At most once in SeenEvery it saves that the
+// Who gives the live session and its person; fault Unauthenticated. At most once in session.SeenEvery it saves that the
 // session was used.
 func (f *Flow) Who(ctx context.Context, caller Caller) (session.Session, people.Person, error) {
 	var live session.Session
@@ -126,7 +118,7 @@ func (f *Flow) Who(ctx context.Context, caller Caller) (session.Session, people.
 	if err != nil {
 		return session.Session{}, people.Person{}, err
 	}
-	if now := f.Now(); now.Sub(live.LastSeen) >= SeenEvery {
+	if now := f.Now(); session.NeedsTouch(live, now) {
 		live.LastSeen = now
 		if err := f.InTx(ctx, func(s Store) error { return s.TouchSession(ctx, live.ID, now) }); err != nil {
 			return session.Session{}, people.Person{}, err

@@ -193,13 +193,13 @@ func (sit *situation) evidence() []method.Evidence {
 func (f *Flow) decide(sit *situation) policy.Decision {
 	target := sit.page.Target
 	demand := target.Demand
-	if ownAct(target.Act) && demand.FreshSince.Before(target.Started) {
+	if (ownAct(target.Act) || target.Act == policy.ActRefreshSignIn) && demand.FreshSince.Before(target.Started) {
 		demand.FreshSince = target.Started
 	}
 	in := f.input(sit.person, sit.app, target.Act, demand, sit.now)
 	in.Evidence, in.Owned = sit.evidence(), sit.owned
 	if target.Act == policy.ActSignIn {
-		in.Remembered = sit.remembered.standing()
+		in.Remembered = sit.remembered.forPolicy()
 	}
 	d := policy.Decide(sit.policy, in)
 	if ownAct(target.Act) && d.Verdict == policy.Allow && sit.row == nil && !sit.proven {

@@ -182,7 +182,7 @@ func (f *Flow) passed(ctx context.Context, s Store, sit *situation, t *try, out 
 			return err
 		}
 	}
-	if sit.remembered.stolen {
+	if sit.remembered.stolen() {
 		if err := f.endStolen(ctx, s, sit, out); err != nil {
 			return err
 		}
