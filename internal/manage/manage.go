@@ -19,6 +19,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
 )
 
 // InviteFor is how long an invitation or a reset lies open.
@@ -43,7 +44,6 @@ const (
 	TokensWrite Scope = "tokens:write"
 )
 
-// Scopes are all of them.
 var scopes = [...]Scope{PeopleRead, PeopleWrite, AppsRead, AppsWrite, PolicyRead, PolicyWrite, AuditRead, TokensRead, TokensWrite}
 
 // Scopes gives all scopes, in a fixed order.
@@ -65,52 +65,27 @@ func CommandLine(user string) By {
 	return By{Actor: "cli:" + user, Door: "cli", Scopes: Scopes()}
 }
 
-// Token is a program's way into the administration API: scoped, expiring, revocable.
-type Token struct {
-	ID      string
-	Name    string // part of the actor's name in the trail
-	Hash    []byte // secret.Hash of the bearer value
-	Scopes  []Scope
-	Created time.Time
-	Expires time.Time
-	By      string // who made it, as audit.Entry.Actor
-}
-
-// PolicyRecord is one version of the policy, with who, when and why.
-type PolicyRecord struct {
-	Version int64
-	Policy  policy.Policy
-	Why     string
-	By      string
-	At      time.Time
-}
-
 // Store is what the flow needs in one transaction.
 type Store interface {
 	enrol.Store
-	apps.Store
+	policy.Records
+	apps.APITokenStore
+}
 
-	AddAdminToken(ctx context.Context, t Token) error
-	AdminTokenByHash(ctx context.Context, hash []byte) (Token, error) // fault NotFound
-	AdminTokens(ctx context.Context) ([]Token, error)
-	RemoveAdminToken(ctx context.Context, id string) (bool, error)
-
-	// RevokeGrantsOfApplication ends every grant of an application, for everybody.
-	RevokeGrantsOfApplication(ctx context.Context, application string) (int, error)
-
-	// AddPolicy puts a version in force where the one before it (Version-1) still is; fault Conflict otherwise.
-	AddPolicy(ctx context.Context, r PolicyRecord) error
-	// PolicyRecords gives the newest first, older than version `before` (0: from the newest).
-	PolicyRecords(ctx context.Context, before int64, limit int) ([]PolicyRecord, error)
+// Registry is the applications' own flow: its acts and their entries are one transaction there.
+type Registry interface {
+	Register(ctx context.Context, actor string, a apps.Application, confidential bool) (apps.Application, secret.String, error)
+	RotateSecret(ctx context.Context, actor, clientID string, keepOld bool) (secret.String, error)
+	SetClosed(ctx context.Context, actor, clientID string, closed bool) error
+	List(ctx context.Context) ([]apps.Application, error)
 }
 
 // Flow acts. All fields are needed.
 type Flow struct {
 	InTx func(context.Context, func(Store) error) error
 	View func(context.Context, func(Store) error) error
+	Apps Registry
 	Now  func() time.Time
-	// NewAuditKey makes the sealed key under which a new person's personal data is kept in the trail.
-	NewAuditKey func(person people.ID) ([]byte, error)
 	// CheckPolicy refuses a policy that could not decide; fault BadInput that names the rule.
 	CheckPolicy func(policy.Policy) error
 }

@@ -107,13 +107,8 @@ func (f *Flow) AddPerson(ctx context.Context, by By, d Details) (people.Person, 
 		return people.Person{}, err
 	}
 	now := f.Now()
-	p := d.into(people.Person{ID: people.ID(secret.NewID(now)), State: people.Invited, Created: now, Updated: now})
-	key, err := f.NewAuditKey(p.ID)
-	if err != nil {
-		return people.Person{}, err
-	}
-	p.AuditKey = key
-	err = f.do(ctx, by, PeopleWrite, "person.added", p.ID, "", func(s Store, e *audit.Entry) error {
+	p := d.into(people.Person{ID: people.ID(secret.NewID(now)), State: people.Invited, Created: now, Updated: now, Version: 1})
+	err := f.do(ctx, by, PeopleWrite, "person.added", p.ID, "", func(s Store, e *audit.Entry) error {
 		e.Personal = with(e.Personal, "username", p.Username)
 		return s.AddPerson(ctx, p)
 	})

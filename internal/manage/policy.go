@@ -20,31 +20,37 @@ func (f *Flow) Policy(ctx context.Context, by By) (p policy.Policy, err error) {
 	return p, err
 }
 
-// PolicyHistory gives the newest versions first, older than before (0: from the newest); limit 1 to 100.
-func (f *Flow) PolicyHistory(ctx context.Context, by By, before int64, limit int) (list []PolicyRecord, err error) {
+// PolicyHistory gives the newest versions first; limit 1 to 1000.
+func (f *Flow) PolicyHistory(ctx context.Context, by By, limit int) (list []policy.Record, err error) {
 	err = f.see(ctx, by, PolicyRead, func(s Store) (err error) {
-		list, err = s.PolicyRecords(ctx, before, limit)
+		list, err = s.PolicyHistory(ctx, limit)
 		return err
 	})
 	return list, err
 }
 
-// SetPolicy puts p in force as the version after `read`, the one that it was made from: somebody else's change in
-// between is a fault Conflict, never overwritten.
-func (f *Flow) SetPolicy(ctx context.Context, by By, read int64, p policy.Policy, why string) (PolicyRecord, error) {
-	r := PolicyRecord{Version: read + 1, Policy: p, Why: why, By: by.Actor, At: f.Now()}
-	r.Policy.Version = r.Version
+// SetPolicy puts p in force as the version after p.Version, the one that it was made from: somebody else's change in
+// between is a fault Conflict, never overwritten. source is the text it was written in, or nil.
+func (f *Flow) SetPolicy(ctx context.Context, by By, p policy.Policy, source []byte, why string) (version int64, err error) {
 	if by.Has(PolicyWrite) {
 		if why == "" || !plain(why, 200) {
-			return r, errWhy
+			return 0, errWhy
 		}
 		if err := f.CheckPolicy(p); err != nil {
-			return r, err
+			return 0, err
 		}
 	}
-	err := f.do(ctx, by, PolicyWrite, "policy.changed", "", strconv.FormatInt(r.Version, 10), func(s Store, e *audit.Entry) error {
-		e.Reason = why
-		return s.AddPolicy(ctx, r)
+	err = f.do(ctx, by, PolicyWrite, "policy.changed", "", "", func(s Store, e *audit.Entry) error {
+		now, err := s.PolicyInForce(ctx)
+		if err != nil {
+			return err
+		}
+		if now.Version != p.Version {
+			return errStale
+		}
+		version = now.Version + 1
+		e.Object, e.Reason = strconv.FormatInt(version, 10), why
+		return s.SavePolicy(ctx, p, source, by.Actor, why)
 	})
-	return r, err
+	return version, err
 }

@@ -3,8 +3,10 @@ package manage
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/apps"
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
@@ -23,9 +25,12 @@ var (
 )
 
 // AddToken makes a token with some of by's own scopes; its value is returned once.
-func (f *Flow) AddToken(ctx context.Context, by By, name string, granted []Scope, life time.Duration) (Token, secret.String, error) {
+func (f *Flow) AddToken(ctx context.Context, by By, name string, granted []Scope, life time.Duration) (apps.APIToken, secret.String, error) {
 	now := f.Now()
-	t := Token{ID: secret.NewID(now), Name: name, Scopes: granted, Created: now, Expires: now.Add(life), By: by.Actor}
+	t := apps.APIToken{Name: name, Created: now, Expires: now.Add(life)}
+	for _, s := range granted {
+		t.Scopes = append(t.Scopes, string(s))
+	}
 	if by.Has(TokensWrite) {
 		if name == "" || !plain(name, 60) {
 			return t, secret.String{}, errText.With("text", printable(name))
@@ -41,21 +46,21 @@ func (f *Flow) AddToken(ctx context.Context, by By, name string, granted []Scope
 	}
 	made := secret.NewString(TokenPrefix + secret.Token(32).Reveal())
 	t.Hash = secret.Hash(made.Reveal())
-	err := f.do(ctx, by, TokensWrite, "token.added", "", t.ID, func(s Store, e *audit.Entry) error {
-		e.Detail = map[string]string{"name": name}
-		return s.AddAdminToken(ctx, t)
+	err := f.do(ctx, by, TokensWrite, "token.added", "", t.Name, func(s Store, e *audit.Entry) error {
+		e.Detail = map[string]string{"scopes": strings.Join(t.Scopes, " ")}
+		return s.AddToken(ctx, t)
 	})
 	if err != nil {
-		return Token{}, secret.String{}, err
+		return apps.APIToken{}, secret.String{}, err
 	}
 	t.Hash = nil
 	return t, made, nil
 }
 
-// RemoveToken ends a token at once.
-func (f *Flow) RemoveToken(ctx context.Context, by By, id string) error {
-	return f.do(ctx, by, TokensWrite, "token.removed", "", id, func(s Store, _ *audit.Entry) error {
-		ok, err := s.RemoveAdminToken(ctx, id)
+// RemoveToken ends a token at once, by name.
+func (f *Flow) RemoveToken(ctx context.Context, by By, name string) error {
+	return f.do(ctx, by, TokensWrite, "token.removed", "", printable(name), func(s Store, _ *audit.Entry) error {
+		ok, err := s.RemoveToken(ctx, name)
 		if err == nil && !ok {
 			err = fault.New(fault.NotFound, "manage.no_token", "There is no such token.")
 		}
@@ -64,9 +69,9 @@ func (f *Flow) RemoveToken(ctx context.Context, by By, id string) error {
 }
 
 // Tokens lists them without their hashes.
-func (f *Flow) Tokens(ctx context.Context, by By) (list []Token, err error) {
+func (f *Flow) Tokens(ctx context.Context, by By) (list []apps.APIToken, err error) {
 	err = f.see(ctx, by, TokensRead, func(s Store) (err error) {
-		list, err = s.AdminTokens(ctx)
+		list, err = s.Tokens(ctx)
 		for i := range list {
 			list[i].Hash = nil
 		}
@@ -80,16 +85,20 @@ func (f *Flow) WhoIs(ctx context.Context, bearer secret.String) (By, error) {
 	if bearer.Empty() {
 		return By{}, errToken
 	}
-	var t Token
+	var t apps.APIToken
 	err := f.View(ctx, func(s Store) (err error) {
-		t, err = s.AdminTokenByHash(ctx, secret.Hash(bearer.Reveal()))
+		t, err = s.TokenByHash(ctx, secret.Hash(bearer.Reveal()))
 		return err
 	})
-	if fault.IsKind(err, fault.NotFound) || err == nil && !f.Now().Before(t.Expires) {
+	if fault.IsKind(err, fault.NotFound) || err == nil && !t.Expires.IsZero() && !f.Now().Before(t.Expires) {
 		return By{}, errToken
 	}
 	if err != nil {
 		return By{}, err
 	}
-	return By{Actor: "token:" + t.Name, Door: "admin", Scopes: t.Scopes}, nil
+	by := By{Actor: "token:" + t.Name, Door: "admin"}
+	for _, s := range t.Scopes {
+		by.Scopes = append(by.Scopes, Scope(s))
+	}
+	return by, nil
 }
