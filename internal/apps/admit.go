@@ -70,6 +70,7 @@ type seen struct {
 	session  session.Session
 	person   people.Person
 	decision policy.Decision
+	family   string // of the remembered browser that the decision rests on
 }
 
 // Admit answers an authorization request: one reading and, where something is issued or refused, one writing
@@ -146,27 +147,33 @@ func (f *Flow) look(ctx context.Context, s FlowStore, caller signin.Caller, req 
 		return at, err
 	}
 	at.signedIn = true
-	remembered, err := f.remembered(ctx, s, at.session.Family, string(at.person.ID))
+	remembered, err := f.SignIn.Remembered(ctx, s, caller, at.person)
 	if err != nil {
 		return at, err
 	}
 	at.decision, err = f.SignIn.Judge(ctx, s, at.session, at.person, at.app.policyApplication(), policy.ActSignIn, req.demand(), remembered)
+	if err == nil && at.decision.UsedRemembered {
+		at.family, err = familyOf(ctx, s, caller, at.person)
+	}
 	return at, err
 }
 
-// remembered is the standing of the remembered browser that a session or grant rests on, nil where it has ended.
-func (f *Flow) remembered(ctx context.Context, s FlowStore, family, person string) (*policy.Remembered, error) {
-	if family == "" {
-		return nil, nil
+// familyOf names the remembered browser that the decision rests on: the grant dies with it.
+func familyOf(ctx context.Context, s FlowStore, caller signin.Caller, person people.Person) (string, error) {
+	for _, token := range caller.Remembered[:min(len(caller.Remembered), session.MaxRemembered)] {
+		family, _, ok := session.ParseToken(token)
+		if !ok {
+			continue
+		}
+		b, err := s.BrowserByFamily(ctx, family)
+		if err == nil && b.Person == string(person.ID) {
+			return family, nil
+		}
+		if err != nil && !fault.IsKind(err, fault.NotFound) {
+			return "", err
+		}
 	}
-	b, err := s.BrowserByFamily(ctx, family)
-	if fault.IsKind(err, fault.NotFound) {
-		return nil, nil
-	}
-	if err != nil || b.Person != person || !f.Now().Before(b.Expires) {
-		return nil, err
-	}
-	return &policy.Remembered{Since: b.Created, ProvenAt: b.ProvenAt}, nil
+	return "", nil
 }
 
 // wrongPerson answers where the application named who must answer (id_token_hint, the sub claim) and somebody else is
@@ -261,13 +268,18 @@ func (f *Flow) issue(ctx context.Context, caller signin.Caller, req Request, at 
 	ended := false
 	err = f.InTx(ctx, func(s FlowStore) error {
 		ended = false
-		_, err := s.SessionByID(ctx, g.Session)
+		live, err := s.SessionByID(ctx, g.Session)
 		if fault.IsKind(err, fault.NotFound) {
 			ended = true
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		if session.NeedsTouch(live, g.Created) {
+			if err := s.TouchSession(ctx, live.ID, g.Created); err != nil {
+				return err
+			}
 		}
 		if err := s.AddGrant(ctx, g); err != nil {
 			return err
@@ -306,7 +318,7 @@ func (f *Flow) newGrant(req Request, at seen, codeHash []byte) (Grant, error) {
 		g.Expires = now.Add(at.app.OIDC.refreshFor())
 	}
 	if at.decision.UsedRemembered {
-		g.Family = at.session.Family
+		g.Family = at.family
 	}
 	return g, nil
 }

@@ -42,6 +42,8 @@ type FlowStore interface {
 type SignIn interface {
 	// Session gives the caller's live session and its person; fault Unauthenticated.
 	Session(ctx context.Context, s signin.Store, caller signin.Caller) (session.Session, people.Person, error)
+	// Remembered gives the standing of the caller's remembered browser for the person, nil where there is none.
+	Remembered(ctx context.Context, s signin.Store, caller signin.Caller, person people.Person) (*policy.Remembered, error)
 	// Judge asks policy about the session's evidence for an application.
 	Judge(ctx context.Context, s signin.Store, sess session.Session, person people.Person, app policy.Application,
 		act policy.Act, demand policy.Demand, remembered *policy.Remembered) (policy.Decision, error)

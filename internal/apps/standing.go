@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/session"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
 
 // standing is what a grant is worth right now: the grant as stored and everything it rests on as it is today.
@@ -18,6 +19,8 @@ type standing struct {
 	grant  Grant
 	asked  asked
 	person people.Person // zero for client credentials
+	// inForce is the policy of now.
+	inForce policy.Policy
 	// Reason is why the grant is worth nothing, as a stable code; "" where it stands.
 	reason string
 	// rests is the grant's own evidence, as a session that policy can judge: without the proofs whose credential has
@@ -60,6 +63,9 @@ func orEmpty(b []byte) []byte {
 func (f *Flow) standPerson(ctx context.Context, s FlowStore, st *standing) error {
 	g := st.grant
 	var err error
+	if st.inForce, err = s.PolicyInForce(ctx); err != nil {
+		return err
+	}
 	st.person, err = s.PersonByID(ctx, people.ID(g.Person))
 	if fault.IsKind(err, fault.NotFound) {
 		st.reason = "person.gone"
@@ -74,12 +80,12 @@ func (f *Flow) standPerson(ctx context.Context, s FlowStore, st *standing) error
 	}
 	if !g.Offline {
 		sess, err := s.SessionByID(ctx, g.Session)
-		if fault.IsKind(err, fault.NotFound) || err == nil && !f.Now().Before(sess.Expires) {
+		if err != nil && !fault.IsKind(err, fault.NotFound) {
+			return err
+		}
+		if err != nil || session.Live(sess, st.person, signin.Limits(st.inForce), f.Now()) != nil {
 			st.reason = "session.ended"
 			return nil
-		}
-		if err != nil {
-			return err
 		}
 	}
 	return f.standEvidence(ctx, s, st)
@@ -103,6 +109,21 @@ func (f *Flow) standEvidence(ctx context.Context, s FlowStore, st *standing) err
 		st.reason = "evidence.gone"
 	}
 	return nil
+}
+
+// remembered is the standing of the remembered browser that a grant rests on, nil where it has ended.
+func (f *Flow) remembered(ctx context.Context, s FlowStore, family, person string) (*policy.Remembered, error) {
+	if family == "" {
+		return nil, nil
+	}
+	b, err := s.BrowserByFamily(ctx, family)
+	if fault.IsKind(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil || b.Person != person || !f.Now().Before(b.Expires) {
+		return nil, err
+	}
+	return &policy.Remembered{Since: b.Created, ProvenAt: b.ProvenAt}, nil
 }
 
 // judge asks policy again, about the evidence the grant rests on, for the person, groups and rules of now. It sets
@@ -135,13 +156,9 @@ func (f *Flow) judgeIfChanged(ctx context.Context, s FlowStore, st *standing) er
 	if st.reason != "" || st.grant.Person == "" {
 		return nil
 	}
-	inForce, err := s.PolicyInForce(ctx)
-	if err != nil {
-		return err
-	}
-	if !st.shrunk && inForce.Version == st.asked.Policy && st.person.Version == st.asked.Person {
+	if !st.shrunk && st.inForce.Version == st.asked.Policy && st.person.Version == st.asked.Person {
 		return nil
 	}
-	_, err = f.judge(ctx, s, st)
+	_, err := f.judge(ctx, s, st)
 	return err
 }
