@@ -73,7 +73,30 @@ type Reader interface {
 
 // Head is the end of a chain.
 type Head struct {
-	Chain string
-	Seq   int64
-	Hash  []byte
+	Chain string `json:"chain"`
+	Seq   int64  `json:"seq"`
+	Hash  []byte `json:"hash"`
 }
+
+// Aggregator is the port for failures of strangers before any proof, about nobody in particular: they are counted, and
+// written as at most one entry a minute for each act, reason and door, with Detail "count", so that strangers cannot
+// fill the trail. The count lives in memory until the next transaction after that minute; failures about a known
+// person are Recorded, each one.
+type Aggregator interface {
+	// RecordAggregated counts e. Only At, Act, Outcome, Door and Reason are kept; an entry with a Subject is refused.
+	RecordAggregated(ctx context.Context, e Entry) error
+}
+
+// Report is the outcome of verifying the whole trail.
+type Report struct {
+	Chains      int   `json:"chains"`
+	Entries     int64 `json:"entries"`
+	Checkpoints int   `json:"checkpoints"`
+	// Erased entries have had their personal data erased with their person.
+	Erased int64 `json:"erased"`
+	// Problems holds the first of each chain, by chain; empty: the trail is whole.
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// OK reports that nothing is wrong.
+func (r Report) OK() bool { return len(r.Problems) == 0 }

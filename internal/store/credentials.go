@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/method"
+)
+
+const credentialColumns = "id, person, kind, name, handle, state, pending, created, last_used, version"
+
+func credentialFields(c *method.Credential) []any {
+	return []any{&c.ID, &c.Person, (*string)(&c.Kind), &c.Name, &c.Handle, &c.State, &c.Pending,
+		timeTo{&c.Created}, timeTo{&c.LastUsed}, &c.Version}
+}
+
+func credentialPlace(id string) string { return "credentials/state/" + id }
+
+// openState opens what seals a credential's state in the row.
+func (t *Tx) openState(c *method.Credential) (err error) {
+	if c.State, err = t.db.cfg.Keyring.Open(credentialPlace(c.ID), c.State); err != nil {
+		return fmt.Errorf("store: state of credential %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// CredentialsOf implements method.Store.
+func (t *Tx) CredentialsOf(ctx context.Context, person string) (list []method.Credential, err error) {
+	err = t.each("SELECT "+credentialColumns+" FROM credentials WHERE person = $1 ORDER BY created, id", []any{person},
+		func(scan func(...any) error) error {
+			var c method.Credential
+			if err := scan(credentialFields(&c)...); err != nil {
+				return err
+			}
+			list = append(list, c)
+			return t.openState(&list[len(list)-1])
+		})
+	return list, err
+}
+
+// CredentialByHandle implements method.Store.
+func (t *Tx) CredentialByHandle(ctx context.Context, kind method.Kind, handle []byte) (c method.Credential, err error) {
+	found, err := t.one("SELECT "+credentialColumns+" FROM credentials WHERE kind = $1 AND handle = $2",
+		[]any{string(kind), handle}, credentialFields(&c)...)
+	if err != nil {
+		return c, err
+	}
+	if !found {
+		return c, notFound("credential")
+	}
+	return c, t.openState(&c)
+}
+
+// AddCredential implements method.Store.
+func (t *Tx) AddCredential(ctx context.Context, c method.Credential) error {
+	n, err := t.exec(`INSERT INTO credentials (`+credentialColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT DO NOTHING`, c.ID, c.Person, string(c.Kind), c.Name, c.Handle,
+		t.db.cfg.Keyring.Seal(credentialPlace(c.ID), c.State), c.Pending, c.Created, c.LastUsed, c.Version)
+	return atMostOne(n, err, taken("credential"))
+}
+
+// UpdateCredential implements method.Store.
+func (t *Tx) UpdateCredential(ctx context.Context, c method.Credential) error {
+	n, err := t.exec(`UPDATE credentials SET name = $1, state = $2, pending = $3, last_used = $4, version = version + 1
+		WHERE id = $5 AND version = $6`, c.Name, t.db.cfg.Keyring.Seal(credentialPlace(c.ID), c.State), c.Pending,
+		c.LastUsed, c.ID, c.Version)
+	return atMostOne(n, err, changed("credential"))
+}
+
+// TouchCredential implements method.Store.
+func (t *Tx) TouchCredential(ctx context.Context, id string, used time.Time) error {
+	_, err := t.exec("UPDATE credentials SET last_used = $1 WHERE id = $2 AND last_used < $1", used, id)
+	return err
+}
+
+// RemoveCredential implements method.Store.
+func (t *Tx) RemoveCredential(ctx context.Context, person, id string) (bool, error) {
+	return did(t.exec("DELETE FROM credentials WHERE id = $1 AND person = $2", id, person))
+}
