@@ -24,8 +24,8 @@ const (
 	Known
 )
 
-// Limit is one budget: Burst guesses at once, one more each Refill, and after Cap wrong ones in a row none until a
-// success with that credential through the other audience, or an administrator's reset.
+// Limit is one budget: Burst guesses at once, one more each Refill, and after Cap wrong ones in a row a delay that
+// doubles with each further one, up to MaxDelay (Cap 0: the delay never grows). The zero value takes nothing.
 type Limit struct {
 	Burst  int
 	Refill time.Duration
