@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
@@ -81,9 +82,16 @@ func (f *Flow) recordLocked(ctx context.Context, s Store, sit *situation, e audi
 }
 
 func (f *Flow) recordSparingly(ctx context.Context, s Store, sit *situation, of string, l throttle.Limit, e audit.Entry) error {
+	_, err := f.RecordSparingly(ctx, s, sit.now, of, l, e)
+	return err
+}
+
+// RecordSparingly records e where the budget named by of has room, and counts it otherwise. within is false in the
+// second case; the next line of that budget tells how many there were.
+func (f *Flow) RecordSparingly(ctx context.Context, s Store, now time.Time, of string, l throttle.Limit, e audit.Entry) (within bool, err error) {
 	missed := 0
-	_, ok, err := s.ReserveGuess(ctx, f.Keyring.Pseudonym("audit.sparingly", of), func(c throttle.Counter) (throttle.Counter, bool) {
-		next, ok := take(c, l, sit.now)
+	_, within, err = s.ReserveGuess(ctx, f.Keyring.Pseudonym("audit.sparingly", of), func(c throttle.Counter) (throttle.Counter, bool) {
+		next, ok := take(c, l, now)
 		missed = c.Wrong
 		next.Wrong = 0
 		if !ok {
@@ -91,14 +99,15 @@ func (f *Flow) recordSparingly(ctx context.Context, s Store, sit *situation, of 
 		}
 		return next, ok
 	})
-	if err != nil || !ok {
-		return err
+	if err != nil || !within {
+		return within, err
 	}
 	if missed > 0 {
+		e.Detail = maps.Clone(e.Detail)
 		if e.Detail == nil {
 			e.Detail = map[string]string{}
 		}
 		e.Detail["unlisted"] = fmt.Sprint(missed)
 	}
-	return s.Record(ctx, e)
+	return true, s.Record(ctx, e)
 }

@@ -48,6 +48,14 @@ func (f *Flow) Remembered(ctx context.Context, s Store, caller Caller, p people.
 	return r.forPolicy(), err
 }
 
+// Reachable reports whether an active person with these credentials, and nothing proven yet, could sign in to
+// Gatehouse's own pages.
+func (f *Flow) Reachable(inForce policy.Policy, p people.Person, owned []method.Credential, now time.Time) bool {
+	in := f.input(p, policy.Application{}, policy.ActSignIn, policy.Demand{}, now)
+	in.Owned = owned
+	return policy.Decide(inForce, in).Verdict != policy.Deny
+}
+
 // input fills what policy knows without evidence.
 func (f *Flow) input(p people.Person, app policy.Application, act policy.Act, demand policy.Demand, now time.Time) policy.Input {
 	roles := make([]string, len(p.Roles))

@@ -102,17 +102,20 @@ func (f *Flow) settle(ctx context.Context, s Store, sit *situation, t *try, out 
 // one transaction, from what is stored now: of fifty equal codes at once exactly one succeeds (attack G29). A
 // password was reserved and verified before; here it is only seen to be still the same.
 func (f *Flow) settleGuess(ctx context.Context, s Store, sit *situation, t *try) (*fault.Error, error) {
+	if !t.traits.SlowVerify {
+		// The counter first: it is where equal codes queue up.
+		ok, err := f.reserve(ctx, s, sit, t.kind)
+		if t.locked = !ok; err != nil || t.locked {
+			t.verdict = method.Verdict{}
+			return nil, err
+		}
+	}
 	all, err := s.CredentialsOf(ctx, string(sit.person.ID))
 	if err != nil {
 		return nil, err
 	}
 	sit.owned = usable(all)
 	if !t.traits.SlowVerify {
-		ok, err := f.reserve(ctx, s, sit, t.kind)
-		if t.locked = !ok; err != nil || t.locked {
-			t.verdict = method.Verdict{}
-			return nil, err
-		}
 		return nil, f.verify(sit, t)
 	}
 	if !t.verdict.OK {

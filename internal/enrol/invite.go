@@ -1,0 +1,278 @@
+package enrol
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/audit"
+	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
+	"github.com/gatehouse-id/gatehouse/internal/throttle"
+)
+
+// typedAlphabet has no letter that looks like another sign: no i, l, o and no 1.
+var typedAlphabet = base32.NewEncoding("abcdefghjkmnpqrstuvwxyz023456789").WithPadding(base32.NoPadding)
+
+// typedChars is how long an invitation's secret is: 130 bits.
+const typedChars = 26
+
+// NewTyped makes an invitation's secret, in groups for typing.
+func NewTyped() secret.String {
+	raw := make([]byte, 17)
+	rand.Read(raw)
+	s := typedAlphabet.EncodeToString(raw)[:typedChars]
+	return secret.NewString(s[:5] + "-" + s[5:10] + "-" + s[10:15] + "-" + s[15:20] + "-" + s[20:])
+}
+
+// TypedHash is what the store keeps of an invitation's secret. It forgives case, spaces, hyphens and an O for a zero;
+// ok is false for what cannot be one.
+func TypedHash(typed string) (hash []byte, ok bool) {
+	if len(typed) > 4*typedChars {
+		return nil, false
+	}
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r == 'o' || r == 'O':
+			return '0'
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		case r == ' ' || r == '-' || r == '\t' || r == '\r' || r == '\n' || r == '\u00a0' || r == '\u2010' || r == '\u2011' || r == '\u2013':
+			return -1
+		}
+		return r
+	}, typed)
+	return secret.Hash(clean), len(clean) == typedChars
+}
+
+// Invite issues an invitation in the caller's transaction, in the place of any the person had; the secret is returned
+// once. The caller records its act.
+func Invite(ctx context.Context, s Store, now time.Time, person people.ID, purpose string, lifetime time.Duration, by string) (secret.String, error) {
+	typed := NewTyped()
+	hash, _ := TypedHash(typed.Reveal())
+	return typed, s.ReplaceInvitation(ctx, Invitation{
+		ID: secret.NewID(now), Person: string(person), Hash: hash, Purpose: purpose, Created: now,
+		Expires: now.Add(lifetime), By: by,
+	})
+}
+
+// errInvitation says the same for a wrong, a used, an expired and another browser's secret.
+var errInvitation = fault.New(fault.BadInput, "invitation.invalid",
+	"This code is not valid (any more). Check it; if it is older than its time, ask for a new one.")
+
+// wrongInvitations bounds how many wrong secrets get a line in the trail and an answer without delay, in the whole
+// house: 130 bits cannot be guessed, so a right one is never held up.
+var wrongInvitations = throttle.Limit{Burst: 30, Refill: 10 * time.Second}
+
+// opened is what Welcome.Ref holds.
+type opened struct {
+	Hash []byte `json:"h"`
+}
+
+// OpenInvitation takes the typed secret and binds it to this browser, at first use for good.
+func (f *Flow) OpenInvitation(ctx context.Context, caller signin.Caller, typed string) (Welcome, error) {
+	if caller.Browser.Empty() {
+		return Welcome{}, fault.New(fault.BadInput, "signin.no_cookies", "Your browser did not send our cookie. Allow cookies for this site and try again.")
+	}
+	var w Welcome
+	var refused error
+	hash, ok := TypedHash(typed)
+	err := f.InTx(ctx, func(s Store) error {
+		w, refused = Welcome{}, nil
+		inv, person, err := f.invitation(ctx, s, caller, hash)
+		if !ok || fault.IsKind(err, fault.BadInput) {
+			refused, err = f.refuseInvitation(ctx, s, caller)
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		if inv.Browser == nil {
+			inv.Browser = secret.Hash(caller.Browser.Reveal())
+			if err := s.UpdateInvitation(ctx, inv); err != nil {
+				return err
+			}
+			entry := signin.Entry(caller, f.Now(), person, "invitation.opened", audit.Done)
+			entry.Actor, entry.Object, entry.Detail["purpose"] = "stranger", inv.ID, inv.Purpose
+			if err := s.Record(ctx, entry); err != nil {
+				return err
+			}
+		}
+		w = Welcome{Person: person, Purpose: inv.Purpose, Expires: inv.Expires, Kinds: f.firstKinds()}
+		w.Ref, err = f.Box.Pack("invitation", bound(caller, ""), opened{hash}, inv.Expires)
+		return err
+	})
+	if err == nil {
+		err = refused
+	}
+	if err != nil {
+		return Welcome{}, err
+	}
+	return w, nil
+}
+
+// refuseInvitation records a wrong secret, sparingly, and says what to answer.
+func (f *Flow) refuseInvitation(ctx context.Context, s Store, caller signin.Caller) (refused, err error) {
+	entry := signin.Entry(caller, f.Now(), people.Person{}, "invitation.opened", audit.Failed)
+	entry.Actor, entry.Personal, entry.Reason = "stranger", nil, errInvitation.Code
+	within, err := f.SignIn.RecordSparingly(ctx, s, f.Now(), "invitation", wrongInvitations, entry)
+	if !within {
+		return fault.New(fault.TooMany, "invitation.too_many", "Too many wrong codes were typed. Wait a minute and try again.").After(time.Minute), err
+	}
+	return errInvitation, err
+}
+
+// invitation finds a live one that this browser may use, and its person.
+func (f *Flow) invitation(ctx context.Context, s Store, caller signin.Caller, hash []byte) (Invitation, people.Person, error) {
+	inv, err := s.InvitationByHash(ctx, hash)
+	if fault.IsKind(err, fault.NotFound) {
+		err = errInvitation
+	}
+	if err != nil {
+		return inv, people.Person{}, err
+	}
+	if !f.Now().Before(inv.Expires) || inv.Browser != nil && !bytes.Equal(inv.Browser, secret.Hash(caller.Browser.Reveal())) {
+		return inv, people.Person{}, errInvitation
+	}
+	p, err := s.PersonByID(ctx, people.ID(inv.Person))
+	if err == nil && p.State != people.Invited && p.State != people.Active {
+		err = errInvitation
+	}
+	return inv, p, err
+}
+
+// resume finds the invitation of a Ref, already bound to this browser.
+func (f *Flow) resume(ctx context.Context, s Store, caller signin.Caller, ref string) (Invitation, people.Person, error) {
+	var o opened
+	if err := f.Box.Unpack("invitation", bound(caller, ""), ref, f.Now(), &o); err != nil {
+		return Invitation{}, people.Person{}, errInvitation
+	}
+	inv, p, err := f.invitation(ctx, s, caller, o.Hash)
+	if err == nil && inv.Browser == nil {
+		err = errInvitation
+	}
+	return inv, p, err
+}
+
+// firstKinds are the kinds that an invitation registers, the strongest first.
+func (f *Flow) firstKinds() []method.Kind {
+	var kinds []method.Kind
+	for kind := range f.Methods {
+		kinds = append(kinds, kind)
+	}
+	return policy.Policy{}.Order("", kinds, f.SignIn.Traits())
+}
+
+// OfferFirst begins to register a first method.
+func (f *Flow) OfferFirst(ctx context.Context, caller signin.Caller, ref string, kind method.Kind) (Offer, error) {
+	var inv Invitation
+	var p people.Person
+	var all []method.Credential
+	err := f.View(ctx, func(s Store) (err error) {
+		if inv, p, err = f.resume(ctx, s, caller, ref); err == nil {
+			all, err = s.CredentialsOf(ctx, string(p.ID))
+		}
+		return err
+	})
+	if err != nil {
+		return Offer{}, err
+	}
+	return f.sealOffer(bound(caller, inv.ID), p, kind, all)
+}
+
+// FinishFirst registers a first method. The invitation is used up as soon as what the person has lets them sign in
+// by more than a password: a passkey does at once, a passcode together with a password, in either order. It signs
+// nobody in.
+func (f *Flow) FinishFirst(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, sealed, name string, answer method.Answer) (Done, error) {
+	var inv Invitation
+	var p people.Person
+	var seen []method.Credential
+	err := f.View(ctx, func(s Store) (err error) {
+		if inv, p, err = f.resume(ctx, s, caller, ref); err == nil {
+			seen, err = s.CredentialsOf(ctx, string(p.ID))
+		}
+		return err
+	})
+	if err != nil {
+		return Done{}, err
+	}
+	var made method.Credential
+	var o offer
+	if kind == method.Password {
+		made, err = f.newPassword(p, seen, answer.Text, f.Now())
+	} else {
+		made, o, err = f.enrolled(bound(caller, inv.ID), sealed, name, p, kind, seen, answer)
+	}
+	if err != nil {
+		return Done{}, err
+	}
+	var done Done
+	err = f.InTx(ctx, func(s Store) error {
+		done = Done{}
+		inv, p, err := f.resume(ctx, s, caller, ref)
+		if err != nil {
+			return err
+		}
+		if kind == method.Password {
+			done.CredentialID, err = setPassword(ctx, s, made, seen)
+		} else {
+			done.CredentialID = made.ID
+			_, err = f.save(ctx, s, o, made, f.Now())
+		}
+		if err != nil {
+			return err
+		}
+		return f.finished(ctx, s, caller, inv, p, kind, &done)
+	})
+	if err != nil {
+		return Done{}, err
+	}
+	return done, nil
+}
+
+// finished records a first method and, where it suffices, uses the invitation up and makes the person active.
+func (f *Flow) finished(ctx context.Context, s Store, caller signin.Caller, inv Invitation, p people.Person, kind method.Kind, done *Done) error {
+	now := f.Now()
+	entry := signin.Entry(caller, now, p, "method.added", audit.Done)
+	entry.Object, entry.Detail["method"], entry.Detail["invitation"] = done.CredentialID, string(kind), inv.ID
+	if err := s.Record(ctx, entry); err != nil {
+		return err
+	}
+	all, err := s.CredentialsOf(ctx, string(p.ID))
+	if err != nil {
+		return err
+	}
+	accept(done, p, kind, all)
+	inForce, err := s.PolicyInForce(ctx)
+	if err != nil || !f.canSignIn(inForce, p, all, now) {
+		return err
+	}
+	gone, err := s.RemoveInvitation(ctx, inv.ID)
+	if err == nil && !gone {
+		err = errInvitation
+	}
+	if err != nil {
+		return err
+	}
+	if p.State == people.Invited {
+		p.State, p.Updated = people.Active, now
+		if err := s.UpdatePerson(ctx, p); err != nil {
+			return err
+		}
+	}
+	entry = signin.Entry(caller, now, p, "invitation.used", audit.Done)
+	entry.Object, entry.Detail["purpose"], entry.Detail["by"] = inv.ID, inv.Purpose, inv.By
+	entry.Detail["browser"] = hex.EncodeToString(inv.Browser[:4])
+	if err := s.Record(ctx, entry); err != nil {
+		return err
+	}
+	return signin.Tell(ctx, s, caller, now, p, "invitation.used", map[string]string{"method": string(kind)})
+}

@@ -1,0 +1,379 @@
+package enrol
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/audit"
+	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/session"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
+)
+
+// offer is what Offer.Sealed holds: the question, for one browser, one session (or invitation) and one kind.
+type offer struct {
+	ID    string      `json:"i"`
+	Kind  method.Kind `json:"k"`
+	State []byte      `json:"s"`
+}
+
+// bound says to whom an offer belongs.
+func bound(caller signin.Caller, to string) string {
+	return hex.EncodeToString(secret.Hash(caller.Browser.Reveal())) + "|" + to
+}
+
+func (f *Flow) sealOffer(binding string, p people.Person, kind method.Kind, existing []method.Credential) (Offer, error) {
+	m, err := f.method(kind)
+	if err != nil {
+		return Offer{}, err
+	}
+	now := f.Now()
+	prompt, err := m.Offer(method.OfferInput{Subject: subject(p), Existing: ofKind(existing, kind), Now: now})
+	if err != nil {
+		return Offer{}, err
+	}
+	sealed, err := f.Box.Pack("enrol", binding, offer{ID: secret.Token(16).Reveal(), Kind: kind, State: prompt.State}, now.Add(OfferFor))
+	return Offer{Kind: kind, Public: prompt.Public, Sealed: sealed, Name: suggestedName(ofKind(existing, kind))}, err
+}
+
+// suggestedName numbers a label; the page puts the method's name before it where it is empty.
+func suggestedName(existing []method.Credential) string {
+	if len(existing) == 0 {
+		return ""
+	}
+	return fmt.Sprint(len(existing) + 1)
+}
+
+// enrolled judges the answer to an offer, outside every transaction.
+func (f *Flow) enrolled(binding, sealed, name string, p people.Person, kind method.Kind, existing []method.Credential,
+	answer method.Answer) (method.Credential, offer, error) {
+	var o offer
+	m, err := f.method(kind)
+	if err != nil {
+		return method.Credential{}, o, err
+	}
+	now := f.Now()
+	if err := f.Box.Unpack("enrol", binding, sealed, now, &o); err != nil || o.Kind != kind {
+		return method.Credential{}, o, errOffer
+	}
+	c, err := m.Enrol(method.EnrolInput{
+		Subject: subject(p), Existing: ofKind(existing, kind), State: o.State, Answer: answer,
+		Name: cleanName(name, string(kind)), Now: now,
+	})
+	if err != nil {
+		return c, o, err
+	}
+	c.ID, c.Person, c.Kind, c.Created, c.LastUsed = secret.NewID(now), string(p.ID), kind, now, time.Time{}
+	c.Name = cleanName(name, cleanName(c.Name, string(kind)))
+	return c, o, nil
+}
+
+// save adds a credential that was just enrolled: its offer is spent and the kind's limit holds, in the same write.
+func (f *Flow) save(ctx context.Context, s Store, o offer, c method.Credential, now time.Time) ([]method.Credential, error) {
+	first, err := s.SpendOnce(ctx, secret.Hash("offer|"+o.ID), now.Add(OfferFor))
+	if err != nil {
+		return nil, err
+	}
+	if !first {
+		return nil, errOffer
+	}
+	all, err := s.CredentialsOf(ctx, c.Person)
+	if err != nil {
+		return nil, err
+	}
+	limit := f.Methods[c.Kind].Traits().Limit
+	if limit > 0 && len(ofKind(all, c.Kind)) >= limit {
+		return nil, errLimit(limit)
+	}
+	return append(all, c), s.AddCredential(ctx, c)
+}
+
+func errLimit(limit int) error {
+	return fault.New(fault.Conflict, "method.limit", "You have as many of these as you may have. Remove one first.").With("limit", limit)
+}
+
+// OfferMethod begins adding. The proof for (method.add, kind) must be in hand; it is consumed by AddMethod.
+func (f *Flow) OfferMethod(ctx context.Context, caller signin.Caller, kind method.Kind) (Offer, error) {
+	var m member
+	var all []method.Credential
+	err := f.View(ctx, func(s Store) (err error) {
+		if m, all, err = f.provenFor(ctx, s, caller, kind); err != nil {
+			return err
+		}
+		built, err := f.method(kind)
+		if err != nil {
+			return err
+		}
+		if limit := built.Traits().Limit; limit > 0 && len(ofKind(all, kind)) >= limit {
+			return errLimit(limit)
+		}
+		return nil
+	})
+	if err != nil {
+		return Offer{}, err
+	}
+	return f.sealOffer(bound(caller, m.live.ID), m.person, kind, all)
+}
+
+// provenFor enters and looks for the proof that adding kind needs, without consuming it.
+func (f *Flow) provenFor(ctx context.Context, s Store, caller signin.Caller, kind method.Kind) (member, []method.Credential, error) {
+	m, err := f.enter(ctx, s, caller)
+	if err != nil {
+		return m, nil, err
+	}
+	ok, err := s.HasProof(ctx, m.live.ID, policy.ActMethodAdd, string(kind), m.now.Add(-ProofFor))
+	if err != nil {
+		return m, nil, err
+	}
+	if !ok {
+		return m, nil, errProof
+	}
+	all, err := s.CredentialsOf(ctx, string(m.person.ID))
+	return m, all, err
+}
+
+// AddMethod finishes; the proof and the offer are consumed with the change. An answer that does not fit (a mistyped
+// code) consumes neither, so that it can be typed again while the proof lasts.
+func (f *Flow) AddMethod(ctx context.Context, caller signin.Caller, kind method.Kind, sealed, name string, answer method.Answer) (Done, error) {
+	var m member
+	var all []method.Credential
+	err := f.View(ctx, func(s Store) (err error) {
+		m, all, err = f.provenFor(ctx, s, caller, kind)
+		return err
+	})
+	if err != nil {
+		return Done{}, err
+	}
+	c, o, err := f.enrolled(bound(caller, m.live.ID), sealed, name, m.person, kind, all, answer)
+	if err != nil {
+		return Done{}, err
+	}
+	return f.change(ctx, caller, policy.ActMethodAdd, string(kind), "method.added",
+		func(ctx context.Context, s Store, m member, e *audit.Entry, done *Done) (map[string]string, error) {
+			now, err := f.save(ctx, s, o, c, m.now)
+			if err != nil {
+				return nil, err
+			}
+			e.Object, e.Detail["method"] = c.ID, string(kind)
+			done.CredentialID = c.ID
+			accept(done, m.person, kind, now)
+			return map[string]string{"method": string(kind), "label": c.Name}, nil
+		})
+}
+
+// accept tells the page which passkeys there are now, so that the browser can be told (WebAuthn section 5.1.10).
+func accept(done *Done, p people.Person, changed method.Kind, all []method.Credential) {
+	if changed != method.Passkey {
+		return
+	}
+	done.UserHandle, done.AcceptedPasskeys = []byte(p.ID), [][]byte{}
+	for _, c := range ofKind(all, method.Passkey) {
+		done.AcceptedPasskeys = append(done.AcceptedPasskeys, c.Handle)
+	}
+}
+
+// RenameMethod gives a method another label.
+func (f *Flow) RenameMethod(ctx context.Context, caller signin.Caller, credential, name string) (Done, error) {
+	label := cleanName(name, "")
+	if label == "" {
+		return Done{}, fault.New(fault.BadInput, "method.name_missing", "Give it a name of up to 60 characters.").With("max", MaxName)
+	}
+	return f.change(ctx, caller, policy.ActMethodRename, credential, "method.renamed",
+		func(ctx context.Context, s Store, m member, e *audit.Entry, _ *Done) (map[string]string, error) {
+			all, err := s.CredentialsOf(ctx, string(m.person.ID))
+			if err != nil {
+				return nil, err
+			}
+			c, err := owned(all, credential)
+			if err != nil {
+				return nil, err
+			}
+			e.Detail["method"] = string(c.Kind)
+			params := map[string]string{"method": string(c.Kind), "label": label, "before": c.Name}
+			c.Name = label
+			return params, s.UpdateCredential(ctx, c)
+		})
+}
+
+// RemoveMethod removes a method, unless without it the member could not sign in any more, or by the password alone.
+// Their other sessions end, and this one has a new token.
+func (f *Flow) RemoveMethod(ctx context.Context, caller signin.Caller, credential string) (Done, error) {
+	return f.change(ctx, caller, policy.ActMethodRemove, credential, "method.removed",
+		func(ctx context.Context, s Store, m member, e *audit.Entry, done *Done) (map[string]string, error) {
+			all, err := s.CredentialsOf(ctx, string(m.person.ID))
+			if err != nil {
+				return nil, err
+			}
+			c, err := owned(all, credential)
+			if err != nil {
+				return nil, err
+			}
+			if built, ok := f.Methods[c.Kind]; ok && !built.Traits().Removable {
+				return nil, fault.New(fault.Conflict, "method.not_removable", "This cannot be removed, only changed.")
+			}
+			rest := slices.DeleteFunc(slices.Clone(all), func(o method.Credential) bool { return o.ID == credential })
+			inForce, err := s.PolicyInForce(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if !c.Pending && !f.canSignIn(inForce, m.person, rest, m.now) {
+				return nil, errLast
+			}
+			if _, err := s.RemoveCredential(ctx, string(m.person.ID), credential); err != nil {
+				return nil, err
+			}
+			e.Detail["method"] = string(c.Kind)
+			accept(done, m.person, c.Kind, rest)
+			return map[string]string{"method": string(c.Kind), "label": c.Name}, f.endOthers(ctx, s, m, e, done)
+		})
+}
+
+// canSignIn asks policy whether a person with these credentials and no proof yet could sign in to Gatehouse's own
+// pages, and sees that something more than a password is among them.
+func (f *Flow) canSignIn(inForce policy.Policy, p people.Person, all []method.Credential, now time.Time) bool {
+	p.State = people.Active
+	usable := slices.DeleteFunc(slices.Clone(all), func(c method.Credential) bool { return c.Pending })
+	more := slices.ContainsFunc(usable, func(c method.Credential) bool { return c.Kind != method.Password })
+	return more && f.SignIn.Reachable(inForce, p, usable, now)
+}
+
+// endOthers ends the member's other sessions, all grants and other remembered browsers, and gives this session a new
+// token: whoever was in with what was just taken away is out.
+func (f *Flow) endOthers(ctx context.Context, s Store, m member, e *audit.Entry, done *Done) error {
+	here, err := f.familyHere(ctx, s, m)
+	if err != nil {
+		return err
+	}
+	browsers, err := s.BrowsersOf(ctx, string(m.person.ID))
+	if err != nil {
+		return err
+	}
+	for _, b := range browsers {
+		if b.Family == here {
+			continue
+		}
+		if _, err := s.ForgetBrowser(ctx, b.Family); err != nil {
+			return err
+		}
+	}
+	ended, err := s.EndSessionsOf(ctx, string(m.person.ID), m.live.ID)
+	if err != nil {
+		return err
+	}
+	if _, err := s.RevokeGrantsOf(ctx, string(m.person.ID), ""); err != nil {
+		return err
+	}
+	next, token := session.StepUp(m.live, m.now)
+	if err := s.UpdateSession(ctx, next); err != nil {
+		return err
+	}
+	e.Detail["sessions"] = fmt.Sprint(len(ended))
+	done.SetSession = &token
+	return nil
+}
+
+// SetLead chooses who is asked first; kind "" means the strongest.
+func (f *Flow) SetLead(ctx context.Context, caller signin.Caller, kind method.Kind) (Done, error) {
+	return f.change(ctx, caller, policy.ActMethodLead, string(kind), "method.lead",
+		func(ctx context.Context, s Store, m member, e *audit.Entry, _ *Done) (map[string]string, error) {
+			if kind != "" {
+				if err := f.mayLead(ctx, s, m, kind); err != nil {
+					return nil, err
+				}
+			}
+			e.Detail["method"] = string(kind)
+			p := m.person
+			p.Lead, p.Updated = string(kind), m.now
+			return map[string]string{"method": string(kind)}, s.UpdatePerson(ctx, p)
+		})
+}
+
+func (f *Flow) mayLead(ctx context.Context, s Store, m member, kind method.Kind) error {
+	all, err := s.CredentialsOf(ctx, string(m.person.ID))
+	if err != nil {
+		return err
+	}
+	inForce, err := s.PolicyInForce(ctx)
+	if err != nil {
+		return err
+	}
+	has := slices.ContainsFunc(all, func(c method.Credential) bool { return c.Kind == kind && !c.Pending })
+	if !has || len(inForce.Leads) > 0 && !slices.Contains(inForce.Leads, kind) {
+		return fault.New(fault.Conflict, "method.cannot_lead", "This method cannot be the one that is asked for first.")
+	}
+	return nil
+}
+
+// ChangePassword sets a new password, or a first one for a member who has another method. Other sessions end.
+func (f *Flow) ChangePassword(ctx context.Context, caller signin.Caller, password string) (Done, error) {
+	var m member
+	var all []method.Credential
+	err := f.View(ctx, func(s Store) (err error) {
+		if m, err = f.enter(ctx, s, caller); err != nil {
+			return err
+		}
+		ok, err := s.HasProof(ctx, m.live.ID, policy.ActPasswordChange, "", m.now.Add(-ProofFor))
+		if err == nil && !ok {
+			err = errProof
+		}
+		if err == nil {
+			all, err = s.CredentialsOf(ctx, string(m.person.ID))
+		}
+		return err
+	})
+	if err != nil {
+		return Done{}, err
+	}
+	made, err := f.newPassword(m.person, all, password, m.now)
+	if err != nil {
+		return Done{}, err
+	}
+	return f.change(ctx, caller, policy.ActPasswordChange, "", "password.changed",
+		func(ctx context.Context, s Store, m member, e *audit.Entry, done *Done) (map[string]string, error) {
+			id, err := setPassword(ctx, s, made, all)
+			if err != nil {
+				return nil, err
+			}
+			e.Object, done.CredentialID = id, id
+			return nil, f.endOthers(ctx, s, m, e, done)
+		})
+}
+
+func (f *Flow) newPassword(p people.Person, all []method.Credential, password string, now time.Time) (method.Credential, error) {
+	m, err := f.method(method.Password)
+	if err != nil {
+		return method.Credential{}, err
+	}
+	made, err := m.Enrol(method.EnrolInput{
+		Subject: subject(p), Existing: ofKind(all, method.Password), Answer: method.Answer{Text: password}, Now: now,
+	})
+	made.ID, made.Person, made.Kind, made.Created = secret.NewID(now), string(p.ID), method.Password, now
+	return made, err
+}
+
+// setPassword saves a password in the place of the one that was there when it was judged; fault Conflict where that
+// changed meanwhile.
+func setPassword(ctx context.Context, s Store, made method.Credential, seen []method.Credential) (string, error) {
+	all, err := s.CredentialsOf(ctx, made.Person)
+	if err != nil {
+		return "", err
+	}
+	before, now := ofKind(seen, method.Password), ofKind(all, method.Password)
+	if len(now) == 0 && len(before) == 0 {
+		return made.ID, s.AddCredential(ctx, made)
+	}
+	if len(now) == 0 || len(before) == 0 || !bytes.Equal(now[0].State, before[0].State) {
+		return "", fault.New(fault.Conflict, "password.changed_meanwhile", "The password was changed in another window meanwhile.")
+	}
+	c := now[0]
+	c.State, c.Pending = made.State, false
+	return c.ID, s.UpdateCredential(ctx, c)
+}
