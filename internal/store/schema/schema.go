@@ -22,13 +22,8 @@ func For(dialect string) fs.FS { return timeline{dialect} }
 
 type timeline struct{ dialect string }
 
-func (t timeline) Open(name string) (fs.File, error) {
-	f, err := files.Open(name)
-	if err != nil || name != "." {
-		return f, err
-	}
-	return f, nil
-}
+// Open implements fs.FS.
+func (t timeline) Open(name string) (fs.File, error) { return files.Open(name) }
 
 // ReadDir leaves out the other dialect's twins.
 func (t timeline) ReadDir(name string) ([]fs.DirEntry, error) {
@@ -45,21 +40,6 @@ func (t timeline) ReadDir(name string) ([]fs.DirEntry, error) {
 		}
 	}
 	return mine, nil
-}
-
-// Glob is what goose lists steps with.
-func (t timeline) Glob(pattern string) ([]string, error) {
-	entries, err := t.ReadDir(".")
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".sql") {
-			names = append(names, e.Name())
-		}
-	}
-	return names, nil
 }
 
 // Latest is the number of the newest step of this binary.
