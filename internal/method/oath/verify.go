@@ -110,7 +110,7 @@ func (r record) learn(found, here int64) record {
 }
 
 // resync accepts two consecutive codes up to ResyncSteps away (RFC 4226 section 7.4): 101 pairs of 10^12 for six
-// digits, ten thousand times fewer than the three codes of an ordinary guess.
+// digits, thirty thousand times less likely than the three codes of an ordinary guess.
 func (r record) resync(text string, here int64) (found int64, ok bool) {
 	if len(text) != 2*r.Digits {
 		return 0, false
