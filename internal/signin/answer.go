@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method"
@@ -41,6 +42,7 @@ type try struct {
 	// verdict is in hand before the write for methods that are slow or cannot be guessed. locked: not checked.
 	verdict method.Verdict
 	locked  bool
+	wait    time.Duration // until there is a guess again
 	// problem ends the try without a check.
 	problem *fault.Error
 	// credential as it was when it was checked, "" where none was.
@@ -99,9 +101,7 @@ func (f *Flow) answerSlow(ctx context.Context, caller Caller, p page, t *try) (S
 		return f.stopped(sit, t, err)
 	}
 	err = f.InTx(ctx, func(s Store) error {
-		ok, err := f.reserve(ctx, s, sit, t.kind)
-		t.locked = !ok
-		return err
+		return f.reserve(ctx, s, sit, t)
 	})
 	if err != nil {
 		return Step{}, err

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/method"
@@ -123,7 +124,7 @@ func (f *Flow) remember(ctx context.Context, s Store, sit *situation, t *try, ou
 		tokens = WithoutFamily(tokens, old.browser.Family)
 	}
 	made, token := session.NewBrowser(sit.now, session.Remembering{
-		Person: sit.person.ID, Browser: sit.browser, ProvenAt: sit.now, Address: address(sit.caller), Agent: sit.caller.Agent,
+		Person: sit.person.ID, Browser: sit.browser, ProvenAt: secondProof(sit), Address: address(sit.caller), Agent: sit.caller.Agent,
 	}, out.decision.RememberFor)
 	if err := s.AddBrowser(ctx, made); err != nil {
 		return err
@@ -135,6 +136,17 @@ func (f *Flow) remember(ctx context.Context, s Store, sit *situation, t *try, ou
 	}
 	out.setRemembered = append(slices.Clone(tokens), token)
 	return nil
+}
+
+// secondProof is when the proof that remembering will stand for was given: the latest one that is no password.
+func secondProof(sit *situation) time.Time {
+	var at time.Time
+	for _, e := range sit.evidence() {
+		if e.Kind != method.Password && e.At.After(at) {
+			at = e.At
+		}
+	}
+	return at
 }
 
 // useRemembered rotates the token. Within the overlap another tab has just done so: nothing changes.

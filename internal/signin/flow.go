@@ -28,8 +28,6 @@ const (
 	// AttemptFor is how long a first proof waits for the next: nothing ends sooner than a person with a screen
 	// reader can answer.
 	AttemptFor = 30 * time.Minute
-	// TellGuessingEvery bounds how often a member is told that somebody guesses.
-	TellGuessingEvery = 24 * time.Hour
 )
 
 // Deps are what the flow needs. All fields but Log are required.
@@ -77,7 +75,9 @@ type page struct {
 	Row     string                 `json:"r,omitempty"` // the attempt after its first proof
 	Chosen  method.Kind            `json:"k,omitempty"` // "sign in another way"
 	Prompts map[method.Kind][]byte `json:"p,omitempty"`
-	Asked   time.Time              `json:"a"`
+	// Tries are this attempt's wrong guesses, to be given back with the right one.
+	Tries map[method.Kind]int `json:"w,omitempty"`
+	Asked time.Time           `json:"a"`
 }
 
 // errNoBrowser: a browser that keeps no cookies cannot be told from its neighbour.
@@ -180,7 +180,7 @@ func (f *Flow) Show(ctx context.Context, caller Caller, ref string) (Step, error
 // Identify takes the typed name and answers alike for every name: nothing about it is looked up here.
 func (f *Flow) Identify(ctx context.Context, caller Caller, ref, name string) (Step, error) {
 	return f.turn(ctx, caller, ref, func(p *page) *fault.Error {
-		p.Row, p.Session, p.Chosen = "", "", ""
+		p.Row, p.Session, p.Chosen, p.Tries = "", "", "", nil
 		p.Name = cleanName(name)
 		if p.Name == "" {
 			return fault.New(fault.BadInput, "signin.name_missing", "Type your username or e-mail address.")

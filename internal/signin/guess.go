@@ -15,7 +15,10 @@ import (
 // guessKey is the counter of one account, kind and audience. It knows no attempt, door, node or address (attack G22),
 // and a name that means nobody has one too.
 func (f *Flow) guessKey(p people.Person, kind method.Kind, a throttle.Audience) []byte {
-	return f.Keyring.Pseudonym("throttle.guess", fmt.Sprintf("%s|%s|%d", p.ID, kind, a))
+	if isNobody(p) {
+		return throttle.UnknownKey([]byte(p.ID), string(kind), a)
+	}
+	return throttle.Key(string(kind), string(p.ID), a)
 }
 
 func audience(known bool) throttle.Audience {
@@ -25,40 +28,44 @@ func audience(known bool) throttle.Audience {
 	return throttle.Stranger
 }
 
-// reserve counts a guess before it is checked. ok is false where the budget is spent; the member is told of it at
-// most once in TellGuessingEvery.
-func (f *Flow) reserve(ctx context.Context, s Store, sit *situation, kind method.Kind) (ok bool, err error) {
+// reserve counts a guess before it is checked. ok is false where the budget is spent; wait is then how long it is
+// empty. The member is told of guessing as throttle.Tell says.
+func (f *Flow) reserve(ctx context.Context, s Store, sit *situation, t *try) error {
 	a := audience(sit.knownBrowser)
-	limit := f.Limits(kind, a)
-	tell := false
-	_, ok, err = s.ReserveGuess(ctx, f.guessKey(sit.person, kind, a), func(c throttle.Counter) (throttle.Counter, bool) {
-		next, ok := take(c, limit, sit.now)
-		tell = !ok && sit.now.Sub(next.Told) >= TellGuessingEvery
-		if tell {
-			next.Told = sit.now
-		}
+	limit, tell := f.Limits(t.kind, a), false
+	c, ok, err := s.ReserveGuess(ctx, f.guessKey(sit.person, t.kind, a), func(c throttle.Counter) (next throttle.Counter, ok bool) {
+		next, ok = throttle.Take(limit, sit.now)(c)
+		next, tell = throttle.Tell(next, sit.now)
 		return next, ok
 	})
-	if err != nil || ok || !tell {
-		return ok, err
+	if t.locked = !ok; err != nil {
+		return err
 	}
-	if isNobody(sit.person) {
-		return false, nil
+	if t.locked {
+		t.wait = throttle.RetryAfter(limit, c, sit.now)
 	}
-	return false, f.tell(ctx, s, sit, "guessing", map[string]string{"method": string(kind)})
+	if !tell || isNobody(sit.person) {
+		return nil
+	}
+	entry := f.entry(sit, "signin.guessing", audit.Refused)
+	entry.Actor, entry.Reason, entry.Detail["method"] = "stranger", "throttle", string(t.kind)
+	if err := s.Record(ctx, entry); err != nil {
+		return err
+	}
+	return f.tell(ctx, s, sit, "signin.guessing", map[string]string{"method": string(t.kind)})
 }
 
-// clearGuesses forgets wrong guesses after a success with that very kind.
-func (f *Flow) clearGuesses(ctx context.Context, s Store, p people.Person, kind method.Kind) error {
-	for _, a := range []throttle.Audience{throttle.Stranger, throttle.Known} {
-		if err := s.ClearCounter(ctx, f.guessKey(p, kind, a)); err != nil {
-			return err
-		}
-	}
-	return nil
+// refund gives back the guesses of this attempt after a success with that very kind, and nobody else's.
+func (f *Flow) refund(ctx context.Context, s Store, sit *situation, kind method.Kind) error {
+	a := audience(sit.knownBrowser)
+	limit, n := f.Limits(kind, a), sit.page.Tries[kind]+1
+	_, _, err := s.ReserveGuess(ctx, f.guessKey(sit.person, kind, a), func(c throttle.Counter) (throttle.Counter, bool) {
+		return throttle.Refund(limit, n, sit.now)(c), true
+	})
+	return err
 }
 
-// sparingly bounds how many lines of the trail failures have that anybody could cause without end: beyond the burst
+// These bound how many lines of the trail failures have that anybody could cause without end: beyond the burst
 // one a minute, and that line tells how many had none. Strangers cannot fill the trail.
 var (
 	strangerLines = throttle.Limit{Burst: 20, Refill: time.Minute}
@@ -91,7 +98,7 @@ func (f *Flow) recordSparingly(ctx context.Context, s Store, sit *situation, of 
 func (f *Flow) RecordSparingly(ctx context.Context, s Store, now time.Time, of string, l throttle.Limit, e audit.Entry) (within bool, err error) {
 	missed := 0
 	_, within, err = s.ReserveGuess(ctx, f.Keyring.Pseudonym("audit.sparingly", of), func(c throttle.Counter) (throttle.Counter, bool) {
-		next, ok := take(c, l, now)
+		next, ok := throttle.Take(l, now)(c)
 		missed = c.Wrong
 		next.Wrong = 0
 		if !ok {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"maps"
+	"math"
 	"slices"
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
@@ -104,8 +106,7 @@ func (f *Flow) settle(ctx context.Context, s Store, sit *situation, t *try, out 
 func (f *Flow) settleGuess(ctx context.Context, s Store, sit *situation, t *try) (*fault.Error, error) {
 	if !t.traits.SlowVerify {
 		// The counter first: it is where equal codes queue up.
-		ok, err := f.reserve(ctx, s, sit, t.kind)
-		if t.locked = !ok; err != nil || t.locked {
+		if err := f.reserve(ctx, s, sit, t); err != nil || t.locked {
 			t.verdict = method.Verdict{}
 			return nil, err
 		}
@@ -135,6 +136,13 @@ func (f *Flow) settleGuess(ctx context.Context, s Store, sit *situation, t *try)
 
 // failed records a wrong answer. Before any proof the page learns nothing but that it did not work.
 func (f *Flow) failed(ctx context.Context, s Store, sit *situation, t *try, out *outcome) error {
+	if t.traits.Guessable && !t.locked {
+		sit.page.Tries = maps.Clone(sit.page.Tries)
+		if sit.page.Tries == nil {
+			sit.page.Tries = map[method.Kind]int{}
+		}
+		sit.page.Tries[t.kind]++
+	}
 	entry := f.entry(sit, "signin.proof", audit.Failed)
 	entry.Reason, entry.Object = t.verdict.Reason, t.verdict.Used
 	entry.Detail["method"] = string(t.kind)
@@ -168,7 +176,7 @@ func (f *Flow) problem(sit *situation, t *try) *fault.Error {
 	case !sit.known:
 		return problemWrong
 	case t.locked:
-		return problemWait
+		return problemWait.After(t.wait).With("minutes", int(math.Ceil(t.wait.Minutes())))
 	case t.verdict.Code != "":
 		return fault.New(fault.BadInput, t.verdict.Code, problemWrong.Public)
 	}
@@ -181,7 +189,7 @@ func (f *Flow) passed(ctx context.Context, s Store, sit *situation, t *try, out 
 		return err
 	}
 	if t.traits.Guessable {
-		if err := f.clearGuesses(ctx, s, sit.person, t.kind); err != nil {
+		if err := f.refund(ctx, s, sit, t.kind); err != nil {
 			return err
 		}
 	}

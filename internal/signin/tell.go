@@ -74,3 +74,9 @@ func Tell(ctx context.Context, s notice.Outbox, caller Caller, now time.Time, p 
 		Locale: locale, Created: now, NotUntil: now,
 	})
 }
+func address(c Caller) string {
+	if !c.Address.IsValid() {
+		return ""
+	}
+	return c.Address.Unmap().String()
+}
