@@ -9,8 +9,9 @@ help: ## list these targets
 test: needs ## install what the tests need (Debian), then run every check and every test
 	@scripts/test
 
-check: ## the quick checks alone: format, vet, staticcheck, known vulnerabilities
+check: ## the quick checks: format, vet, staticcheck, known vulnerabilities, unit tests
 	@scripts/check
+	@go test ./internal/... ./cmd/...
 
 dev: ## the living campus, kept in .cache/demo between runs
 	@go run ./cmd/gatehouse demo --data .cache/demo
