@@ -33,7 +33,7 @@ type Line struct {
 }
 
 // ReadOrder gives the table of packages in a Markdown text: the rows whose first cell is a path in backticks and
-// that have five cells, in order.
+// that have five cells, in order. In the cell of imports a name stands for internal/name, and /name for name.
 func ReadOrder(markdown string) ([]Line, error) {
 	var order []Line
 	sc := bufio.NewScanner(strings.NewReader(markdown))
@@ -48,7 +48,11 @@ func ReadOrder(markdown string) ([]Line, error) {
 		}
 		l := Line{Package: names[0], Kind: strings.TrimSpace(cells[1]), Outside: quoted(cells[3])}
 		for _, name := range quoted(cells[2]) {
-			l.Imports = append(l.Imports, "internal/"+name)
+			if rooted, ok := strings.CutPrefix(name, "/"); ok {
+				l.Imports = append(l.Imports, rooted)
+			} else {
+				l.Imports = append(l.Imports, "internal/"+name)
+			}
 		}
 		order = append(order, l)
 	}
