@@ -199,7 +199,9 @@ func (f *Flow) applyOne(ctx context.Context, s FlowStore, actor string, a Applic
 	switch {
 	case fault.IsKind(err, fault.NotFound):
 		act = "app.registered"
-		a.ID, a.Created, a.Version = secret.NewID(now), now, 0
+		if a.Created, a.Version = now, 0; a.ID == "" {
+			a.ID = secret.NewID(now)
+		}
 	case err != nil:
 		return a, err
 	default:

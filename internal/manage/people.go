@@ -213,7 +213,8 @@ func (f *Flow) RestorePerson(ctx context.Context, by By, id people.ID, why strin
 // Invite issues an invitation to register a first method; the secret is returned once. An account that has methods
 // already is refused: that is a reset.
 func (f *Flow) Invite(ctx context.Context, by By, id people.ID, purpose string, open time.Duration) (secret.String, time.Time, error) {
-	typed, expires := newTyped(), f.Now().Add(open)
+	expires := f.Now().Add(open)
+	var typed secret.String
 	err := f.do(ctx, by, PeopleWrite, "invitation.issued", id, "", func(s Store, e *audit.Entry) error {
 		p, err := s.PersonByID(ctx, id)
 		if err != nil {
@@ -223,7 +224,8 @@ func (f *Flow) Invite(ctx context.Context, by By, id people.ID, purpose string, 
 			return errState
 		}
 		e.Detail = map[string]string{"purpose": purpose}
-		return f.invite(ctx, s, by, p, purpose, typed, expires)
+		typed, err = enrol.Invite(ctx, s, f.Now(), p.ID, purpose, open, by.Actor)
+		return err
 	})
 	return typed, expires, err
 }
@@ -231,7 +233,8 @@ func (f *Flow) Invite(ctx context.Context, by By, id people.ID, purpose string, 
 // Reset is for somebody who lost everything: all methods, sessions, grants and remembered browsers go, the member is
 // told, and a secret (returned once) lets them register anew. It signs nobody in.
 func (f *Flow) Reset(ctx context.Context, by By, id people.ID, why string) (secret.String, time.Time, error) {
-	typed, expires := newTyped(), f.Now().Add(InviteFor)
+	expires := f.Now().Add(InviteFor)
+	var typed secret.String
 	err := f.do(ctx, by, PeopleWrite, "person.reset", id, "", func(s Store, e *audit.Entry) error {
 		p, err := s.PersonByID(ctx, id)
 		if err != nil {
@@ -262,14 +265,10 @@ func (f *Flow) Reset(ctx context.Context, by By, id people.ID, why string) (secr
 		if err := f.tell(ctx, s, p, "account.reset"); err != nil {
 			return err
 		}
-		return f.invite(ctx, s, by, p, "reset", typed, expires)
+		typed, err = enrol.Invite(ctx, s, f.Now(), p.ID, "reset", InviteFor, by.Actor)
+		return err
 	})
 	return typed, expires, err
-}
-
-func (f *Flow) invite(ctx context.Context, s Store, by By, p people.Person, purpose string, typed secret.String, expires time.Time) error {
-	return s.ReplaceInvitation(ctx, enrol.Invitation{ID: secret.NewID(f.Now()), Person: string(p.ID), Hash: typedHash(typed),
-		Purpose: purpose, Created: f.Now(), Expires: expires, By: by.Actor})
 }
 
 // endAll ends what a person has open: sessions, grants, remembered and known browsers.

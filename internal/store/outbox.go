@@ -24,6 +24,9 @@ func (t *Tx) Enqueue(ctx context.Context, m notice.Message) error {
 	n, err := t.exec(`INSERT INTO messages (`+messageColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT DO NOTHING`, m.ID, m.Person, m.Channel, m.To, m.Kind, params, m.Locale, m.Created, m.NotUntil, m.Lease,
 		m.Tries, m.SentAt, m.GivenUp, m.LastFail)
+	if t.db.cfg.Enqueued != nil && n > 0 {
+		t.after = append(t.after, t.db.cfg.Enqueued)
+	}
 	return atMostOne(n, err, taken("message"))
 }
 

@@ -48,6 +48,8 @@ type Config struct {
 	Readers int
 	// DefaultPolicy is in force until a first one is saved.
 	DefaultPolicy policy.Policy
+	// Enqueued is called after each commit that put a message into the outbox; may be nil. It must not block.
+	Enqueued func()
 }
 
 // DB is an open database. It is safe for concurrent use.
