@@ -94,7 +94,7 @@ func (f *Flow) Admit(ctx context.Context, caller signin.Caller, req Request) (Ad
 	}
 	a := Admission{Reply: req.reply(), Problem: at.problem}
 	if a.Problem == nil {
-		a.Problem = wrongPerson(f, at, req, hinted)
+		a.Problem = f.wrongPerson(at, req, hinted)
 	}
 	switch {
 	case a.Problem != nil:
@@ -178,7 +178,7 @@ func familyOf(ctx context.Context, s FlowStore, caller signin.Caller, person peo
 
 // wrongPerson answers where the application named who must answer (id_token_hint, the sub claim) and somebody else is
 // signed in (OpenID Connect Core sections 3.1.2.1 and 5.5.1). Before anybody is, the sign-in page is shown.
-func wrongPerson(f *Flow, at seen, req Request, h hint) *fault.Error {
+func (f *Flow) wrongPerson(at seen, req Request, h hint) *fault.Error {
 	if !at.signedIn {
 		return nil
 	}

@@ -151,3 +151,17 @@ func (o OIDC) refreshFor() time.Duration {
 	}
 	return RefreshFor
 }
+
+// ACRNames are the names of assurance that policy knows, the strongest first.
+func (f *Flow) ACRNames(ctx context.Context) ([]string, error) {
+	var names []string
+	err := f.View(ctx, func(s FlowStore) error {
+		inForce, err := s.PolicyInForce(ctx)
+		names = nil
+		for _, n := range inForce.ACR {
+			names = append(names, n.Name)
+		}
+		return err
+	})
+	return names, err
+}

@@ -20,8 +20,6 @@ type LogoutRequest struct {
 	ClientID    string
 	Redirect    string // post_logout_redirect_uri
 	State       string
-	// Confirm is the sealed token of our own confirmation page, "" at first.
-	Confirm string
 }
 
 // Logout is what comes of it.
@@ -35,55 +33,57 @@ type Logout struct {
 	// Redirect is where to go afterwards, registered and proven; "" shows our own page.
 	Redirect string
 	State    string
+	// Origin is where answering the confirmation page may lead, for that page's form-action; "": nowhere else.
+	Origin string
 }
 
 // ConfirmFor is how long a confirmation page may be answered.
 const ConfirmFor = 10 * time.Minute
 
-// confirmed is what the confirmation page carries.
+// confirmed is what the confirmation page carries: the session it asked about, and where to go, already checked.
 type confirmed struct {
-	Session string `json:"s"`
+	Session     string `json:"s"`
+	Application string `json:"a,omitempty"`
+	Redirect    string `json:"r,omitempty"`
+	State       string `json:"st,omitempty"`
 }
 
 // EndSession decides about a logout request. The session ends without a question only for an ID token of ours that
-// names this very session; every other request is somebody's wish that the member is asked about (section 6). The
+// names this very session; every other request is somebody's wish that the member is asked about (section 2). The
 // redirect goes to a registered address of the client that the ID token proves, or nowhere.
 func (f *Flow) EndSession(ctx context.Context, caller signin.Caller, req LogoutRequest) (Logout, error) {
-	var h hint
-	proven := false
-	if req.IDTokenHint != "" {
-		var err error
-		h, err = f.verifyHint(ctx, req.IDTokenHint)
-		proven = err == nil && (req.ClientID == "" || req.ClientID == h.Audience)
-	}
+	h, err := f.verifyHint(ctx, req.IDTokenHint)
+	proven := err == nil && (req.ClientID == "" || req.ClientID == h.Audience)
 	var out Logout
-	err := f.View(ctx, func(s FlowStore) error {
+	err = f.View(ctx, func(s FlowStore) error {
 		out = Logout{}
-		sess, person, err := f.SignIn.Session(ctx, s, caller)
-		signedIn := err == nil
-		if err != nil && !fault.IsKind(err, fault.Unauthenticated) {
-			return err
-		}
 		var app Application
 		if proven {
+			var err error
 			app, err = s.ApplicationByClientID(ctx, h.Audience)
 			if err != nil && !fault.IsKind(err, fault.NotFound) {
 				return err
 			}
 			proven = err == nil && !app.Closed
 		}
-		matches := proven && signedIn && h.Session == sess.ID && h.Subject == f.subject(app, person.ID)
-		expired := f.Now().Unix() >= h.Expires
+		sess, person, err := f.SignIn.Session(ctx, s, caller)
 		switch {
-		case matches, signedIn && f.confirms(caller, req.Confirm, sess.ID):
-			out.SignOut = true
-		case signedIn:
-			return f.askLogout(caller, sess.ID, proven, app, &out)
+		case fault.IsKind(err, fault.Unauthenticated):
+			if proven && f.Now().Unix() < h.Expires {
+				out.redirect(app, req)
+			}
+			return nil
+		case err != nil:
+			return err
 		}
-		if proven && (matches || !signedIn && !expired) {
+		if proven {
 			out.redirect(app, req)
 		}
-		return nil
+		if proven && h.Session == sess.ID && h.Subject == f.subject(app, person.ID) {
+			out.SignOut = true
+			return nil
+		}
+		return f.askLogout(caller, sess.ID, &out)
 	})
 	return out, err
 }
@@ -95,22 +95,41 @@ func (l *Logout) redirect(app Application, req LogoutRequest) {
 	}
 }
 
-func (f *Flow) askLogout(caller signin.Caller, session string, proven bool, app Application, out *Logout) (err error) {
-	if proven {
-		out.Application = app.Name
+// askLogout seals where to go into the question, so that the answer needs no hint.
+func (f *Flow) askLogout(caller signin.Caller, session string, out *Logout) (err error) {
+	c := confirmed{Session: session, Application: out.Application, Redirect: out.Redirect, State: out.State}
+	if out.Redirect != "" {
+		out.Origin = origin(out.Redirect)
 	}
-	out.Ask, err = f.Box.Pack("oidc.logout", browser(caller), confirmed{session}, f.Now().Add(ConfirmFor))
+	out.Redirect, out.State = "", ""
+	out.Ask, err = f.Box.Pack("oidc.logout", browser(caller), c, f.Now().Add(ConfirmFor))
 	return err
 }
 
-// confirms reports whether token is our own page's answer, for this browser and this session.
-func (f *Flow) confirms(caller signin.Caller, token, session string) bool {
-	if token == "" {
-		return false
-	}
+// Confirm takes the answer to our own confirmation page: for this browser and, where one is still live, this session.
+// Fault Expired for anything else.
+func (f *Flow) Confirm(ctx context.Context, caller signin.Caller, token string) (Logout, error) {
 	var c confirmed
-	return f.Box.Unpack("oidc.logout", browser(caller), token, f.Now(), &c) == nil && c.Session == session
+	if err := f.Box.Unpack("oidc.logout", browser(caller), token, f.Now(), &c); err != nil {
+		return Logout{}, errConfirm.Because(err)
+	}
+	out := Logout{Application: c.Application, Redirect: c.Redirect, State: c.State}
+	err := f.View(ctx, func(s FlowStore) error {
+		sess, _, err := f.SignIn.Session(ctx, s, caller)
+		if fault.IsKind(err, fault.Unauthenticated) {
+			return nil
+		}
+		if err == nil && sess.ID != c.Session {
+			return errConfirm
+		}
+		out.SignOut = err == nil
+		return err
+	})
+	return out, err
 }
+
+var errConfirm = fault.New(fault.Expired, "oauth.logout_expired",
+	"This question is no longer open. Sign out from the menu if you still want to.")
 
 func browser(caller signin.Caller) string {
 	return hex.EncodeToString(secret.Hash(caller.Browser.Reveal()))
