@@ -9,6 +9,7 @@ package web
 import (
 	"context"
 
+	"github.com/gatehouse-id/gatehouse/internal/apps"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/people"
@@ -63,11 +64,7 @@ type Security interface {
 }
 
 // Tile is one application on the landing page.
-type Tile struct {
-	Name, Category, URL string
-	// Asks says in a catalogue code what it asks for: "asks.every_time", "asks.strong", "asks.usual".
-	Asks string
-}
+type Tile = apps.Tile
 
 // Catalogue is the landing page's port.
 type Catalogue interface {
