@@ -72,9 +72,6 @@ type Reply struct {
 	State       string
 }
 
-// Origin is where the answer ends, for a content security policy.
-func (r Reply) Origin() string { return origin(r.RedirectURI) }
-
 // reply reads where to answer; an unknown mode is answered in the query.
 func (r Request) reply() Reply {
 	mode := ModeQuery

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/gatehouse-id/gatehouse/internal/apps"
-	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
@@ -94,9 +93,11 @@ func (o *OIDC) reply(w http.ResponseWriter, r *http.Request, to apps.Reply, fiel
 		fields["state"] = to.State
 	}
 	if to.Mode == apps.ModeFormPost {
-		httpdoor.AllowFormTo(w, to.Origin())
-		o.Pages.FormPost(w, r, to.RedirectURI, fields)
-		return nil
+		posted := url.Values{}
+		for k, v := range fields {
+			posted.Set(k, v)
+		}
+		return o.Pages.FormPost(w, r, to.RedirectURI, posted)
 	}
 	return seeOther(w, withParams(to.RedirectURI, fields))
 }

@@ -27,8 +27,7 @@ func (o *OIDC) logout(w http.ResponseWriter, r *http.Request) error {
 	}
 	if plan.Ask != "" {
 		httpdoor.AllowFormTo(w, plan.Origin)
-		o.Pages.LogoutConfirm(w, r, pathConfirm, map[string]string{"confirm": plan.Ask}, plan.Application)
-		return nil
+		return o.Pages.LogoutConfirm(w, r, plan.Application, pathConfirm, url.Values{"confirm": {plan.Ask}})
 	}
 	return o.end(w, r, caller, plan)
 }
@@ -61,6 +60,9 @@ func (o *OIDC) logoutConfirm(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return errRequest.Because(err)
 	}
+	if r.PostForm.Get("answer") == "no" {
+		return httpdoor.SeeOther(w, "/apps")
+	}
 	caller := o.Door.Caller(w, r, "oidc")
 	plan, err := o.Apps.Confirm(r.Context(), caller, r.PostForm.Get("confirm"))
 	if err != nil {
@@ -78,8 +80,7 @@ func (o *OIDC) end(w http.ResponseWriter, r *http.Request, caller signin.Caller,
 		httpdoor.SetSession(w, secret.String{})
 	}
 	if plan.Redirect == "" {
-		o.Pages.LoggedOut(w, r)
-		return nil
+		return o.Pages.LoggedOut(w, r, plan.Application, "")
 	}
 	fields := map[string]string{}
 	if plan.State != "" {

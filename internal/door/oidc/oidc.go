@@ -18,6 +18,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -39,16 +40,16 @@ type SignIn interface {
 	SignOut(ctx context.Context, caller signin.Caller, everywhere bool) error
 }
 
-// Pages renders what people see; the web door's pages are one. It sets its own content; the surrounding headers are
-// in place, and a form may already post to the addresses that the page needs.
+// Pages renders what people see; the web door's pages are one.
 type Pages interface {
-	// LogoutConfirm asks whether to sign out. The form posts hidden to action, which is on this origin. application
-	// is the name of the application that asks, "" where that is not proven.
-	LogoutConfirm(w http.ResponseWriter, r *http.Request, action string, hidden map[string]string, application string)
-	// LoggedOut says that nobody is signed in in this browser any more.
-	LoggedOut(w http.ResponseWriter, r *http.Request)
-	// FormPost posts fields to action by itself (a static script) or by a button (OAuth 2.0 Form Post Response Mode).
-	FormPost(w http.ResponseWriter, r *http.Request, action string, fields map[string]string)
+	// FormPost posts fields to action by itself (a static script) or by a button (OAuth 2.0 Form Post Response Mode),
+	// and lets the page's forms end there.
+	FormPost(w http.ResponseWriter, r *http.Request, action string, fields url.Values) error
+	// LogoutConfirm asks whether to sign out. The form posts fields to action, with answer "yes" or "no". application
+	// is the name of the one that asks, "" where that is not proven.
+	LogoutConfirm(w http.ResponseWriter, r *http.Request, application, action string, fields url.Values) error
+	// LoggedOut says that nobody is signed in in this browser any more. back is "" or a checked address of application.
+	LoggedOut(w http.ResponseWriter, r *http.Request, application, back string) error
 }
 
 // Keys gives the published keys; *keys.Keeper is one.
