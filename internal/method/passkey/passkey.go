@@ -79,6 +79,9 @@ type Method struct {
 	optionalUV bool
 	// crossOrigin is a test's alone, for the vectors that were made inside a frame.
 	crossOrigin []string
+	// syntheticDevices is a test's alone: the vectors' TPM has a maker that does not exist, and the lists of their
+	// Android key are empty.
+	syntheticDevices bool
 }
 
 var (
