@@ -102,7 +102,8 @@ func (p Policy) checkRule(r Rule, put func(field, format string, args ...any)) {
 	if len(a.Groups)+len(a.Roles)+len(a.ExceptGroups)+len(a.ExceptRoles) > 0 {
 		put("applications", "applications have categories and names; groups and roles are for people")
 	}
-	for field, m := range map[string]Match{"people": r.People, "applications": a} {
+	for i, m := range []Match{r.People, a} {
+		field := []string{"people", "applications"}[i]
 		for _, l := range [][]string{m.Groups, m.Roles, m.Names, m.Categories, m.ExceptGroups, m.ExceptRoles, m.ExceptNames, m.ExceptCategories} {
 			if slices.ContainsFunc(l, func(s string) bool { return strings.TrimSpace(s) == "" }) {
 				put(field, "an empty name matches nothing: remove it")

@@ -205,12 +205,10 @@ func (p Policy) reasons(g goal, ps proofs, of func(rule string) bool) []Reason {
 	}
 	for _, w := range wants {
 		switch {
-		case p.meets(w.strength, ps):
-		case w.rule != RulePassword:
-			put(w.rule, w.code, w.params)
-		case len(ps) > 0 && len(out) == 0:
-			out = append(out, tooShort())
-		case len(out) == 0:
+		case p.meets(w.strength, ps), w.rule == RulePassword && len(out) > 0:
+		case w.strength == StrengthAny && len(ps) > 0:
+			put(w.rule, "password_too_short", tooShort().Params)
+		default:
 			put(w.rule, w.code, w.params)
 		}
 	}
