@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse-id/gatehouse/internal/bench"
+)
+
+// benchRun is one run of the bench: where its files lie and how long it looks.
+type benchRun struct {
+	dir     string
+	core    int // the server's own
+	window  time.Duration
+	workers []int
+	few     int // people in the small house
+	many    int // people in the large one
+	note    func(format string, args ...any)
+	report  benchReport
+}
+
+func newBenchCommand() *cobra.Command {
+	var asJSON, quick bool
+	var dir string
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure every operation against a null server",
+		Long: "Starts a server of its own on one processor core and drives it from another: closed loops of 1, 8 and 32 workers with\n" +
+			"software authenticators, on a fresh SQLite database with synchronous=FULL, policy, audit and throttling on. What is\n" +
+			"reported is the server's CPU time for each operation, and its ratio to a null server measured in the same run: the same\n" +
+			"requests, signature checks and signatures, and one grouped durable commit. docs/performance.md explains the figures.",
+		Args: takes(0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b := &benchRun{dir: dir, window: 4 * time.Second, workers: []int{1, 8, 32}, few: 1_000, many: 100_000}
+			if quick {
+				b.window, b.many = 700*time.Millisecond, 20_000
+			}
+			b.note = func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
+			if b.dir == "" {
+				temp, err := os.MkdirTemp("", "gatehouse-bench-")
+				if err != nil {
+					return err
+				}
+				defer os.RemoveAll(temp)
+				b.dir = temp
+			}
+			if err := b.run(cmd.Context()); err != nil {
+				return err
+			}
+			if asJSON {
+				e := json.NewEncoder(cmd.OutOrStdout())
+				e.SetIndent("", "  ")
+				return e.Encode(b.report)
+			}
+			return b.report.table(cmd.OutOrStdout())
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of tables")
+	c.Flags().BoolVar(&quick, "quick", false, "look for a shorter time at fewer people: rough figures")
+	c.Flags().StringVar(&dir, "dir", "", "keep the databases in this folder, on the disk that is to be measured (default: a temporary one)")
+	c.AddCommand(newBenchNullCommand())
+	return c
+}
+
+func (b *benchRun) run(ctx context.Context) error {
+	cores, err := bench.Cores()
+	if err != nil {
+		return err
+	}
+	b.core = cores[0]
+	b.report.Cores = len(cores)
+	if len(cores) < 2 {
+		b.note("one core only: server and driver share it, so rates and times are the two together; CPU per operation holds")
+	}
+	if err := bench.KeepOff(b.core); err != nil {
+		return err
+	}
+	b.note("seeding %d people", b.few)
+	small, err := seedBench(ctx, filepath.Join(b.dir, "small"), b.few)
+	if err != nil {
+		return err
+	}
+	if err := b.null(ctx, small); err != nil {
+		return err
+	}
+	if err := b.house(ctx, small); err != nil {
+		return err
+	}
+	b.note("seeding %d people", b.many)
+	large, err := seedBench(ctx, filepath.Join(b.dir, "large"), b.many)
+	if err != nil {
+		return err
+	}
+	if err := b.large(ctx, large); err != nil {
+		return err
+	}
+	b.report.judge()
+	return nil
+}
+
+// null measures the floor.
+func (b *benchRun) null(ctx context.Context, s *benchSeed) error {
+	p, err := b.startNull(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	for _, op := range bench.NullOperations(func(options []byte) (json.RawMessage, error) { return s.sign(0, options) }) {
+		r, err := b.loop(ctx, p, op, 8)
+		if err != nil {
+			return fmt.Errorf("null server: %w", err)
+		}
+		b.report.Null = append(b.report.Null, r)
+	}
+	return p.stop()
+}
+
+// house measures Gatehouse: every operation, the start, the memory.
+func (b *benchRun) house(ctx context.Context, s *benchSeed) error {
+	p, err := b.startHouse(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { p.stop() }()
+	for _, op := range s.house.Operations() {
+		for _, workers := range b.workers {
+			r, err := b.loop(ctx, p, op, workers)
+			if err != nil {
+				return err
+			}
+			b.report.House = append(b.report.House, r)
+		}
+	}
+	if err := p.stop(); err != nil {
+		return err
+	}
+	return b.startAndMemory(ctx, s)
+}
+
+// startAndMemory measures what a fresh process on existing data needs: time to its first answer, and memory at rest and
+// under 32 people who type passwords at once.
+func (b *benchRun) startAndMemory(ctx context.Context, s *benchSeed) error {
+	for range 5 {
+		p, err := b.startHouse(ctx, s)
+		if err != nil {
+			return err
+		}
+		if b.report.Start == 0 || p.first < b.report.Start {
+			b.report.Start = p.first
+		}
+		if err := p.stop(); err != nil {
+			return err
+		}
+	}
+	p, err := b.startHouse(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	if err := p.settle(ctx, 2*time.Second); err != nil {
+		return err
+	}
+	if b.report.IdleBytes, _, err = bench.Memory(p.cmd.Process.Pid); err != nil {
+		return err
+	}
+	for _, op := range s.house.Operations() {
+		if op.Name != bench.PasswordSignIn {
+			continue
+		}
+		if _, err := b.loop(ctx, p, op, 32); err != nil {
+			return err
+		}
+	}
+	if _, b.report.PasswordBytes, err = bench.Memory(p.cmd.Process.Pid); err != nil {
+		return err
+	}
+	return p.stop()
+}
+
+// large measures the sign-in again, among many people.
+func (b *benchRun) large(ctx context.Context, s *benchSeed) error {
+	p, err := b.startHouse(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	b.report.People = [2]int{b.few, b.many}
+	if b.report.Large, err = b.loop(ctx, p, s.house.Operations()[0], 8); err != nil {
+		return err
+	}
+	return p.stop()
+}
+
+func (b *benchRun) loop(ctx context.Context, p *benchProcess, op bench.Operation, workers int) (bench.Result, error) {
+	b.note("%s %s, %d workers", p.name, op.Name, workers)
+	window := b.window
+	if op.Name == bench.PasswordSignIn && workers > 1 {
+		window = max(window, 3*time.Second) // 32 workers and 25 ms each: a second is one round
+	}
+	r, err := bench.Loop(ctx, op, bench.Settings{Workers: workers, For: window, PID: p.cmd.Process.Pid,
+		NewWorker: func(n int) (*bench.Worker, error) { return bench.NewWorker(n, p.base) }})
+	if err != nil {
+		return r, errors.Join(err, p.complaint())
+	}
+	return r, nil
+}
