@@ -187,15 +187,20 @@ func (r *Ring) Knows(token string) bool {
 	return known
 }
 
-// plausible looks at size and shape before anything is decoded or split: two dots, nothing long (G111).
+// plausible looks at size and shape before anything is decoded or split (G111): two dots, nothing long, and only
+// characters of base64url, because decoders pass over line breaks.
 func plausible(token string) bool {
 	if len(token) > MaxTokenBytes {
 		return false
 	}
 	dots := 0
 	for i := range len(token) {
-		if token[i] == '.' {
+		switch c := token[i]; {
+		case c == '.':
 			dots++
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+		default:
+			return false
 		}
 	}
 	return dots == 2
