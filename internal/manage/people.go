@@ -413,3 +413,6 @@ func with(m map[string]string, key, value string) map[string]string {
 	m[key] = value
 	return m
 }
+
+// Differs reports whether writing d would change p.
+func (d Details) Differs(p people.Person) bool { return len(differ(p, d.into(p))) > 0 }

@@ -28,6 +28,21 @@ const (
 	Left
 )
 
+// String is the state's name in lists and in the administration API.
+func (s State) String() string {
+	switch s {
+	case Invited:
+		return "invited"
+	case Active:
+		return "active"
+	case Suspended:
+		return "suspended"
+	case Left:
+		return "left"
+	}
+	return "unknown"
+}
+
 // Role is what a person may do in Gatehouse itself. Everybody is a member.
 type Role string
 

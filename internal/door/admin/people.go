@@ -243,7 +243,7 @@ func (d Details) flow() manage.Details {
 
 func shownPerson(p people.Person) Person {
 	out := Person{ID: string(p.ID), Username: p.Username, Email: p.Email, DisplayName: p.DisplayName, GivenName: p.GivenName,
-		FamilyName: p.FamilyName, Locale: p.Locale, Groups: p.Groups, Roles: []string{}, State: stateName(p.State),
+		FamilyName: p.FamilyName, Locale: p.Locale, Groups: p.Groups, Roles: []string{}, State: p.State.String(),
 		Created: p.Created, Updated: p.Updated, Version: p.Version}
 	if out.Groups == nil {
 		out.Groups = []string{}
@@ -254,24 +254,10 @@ func shownPerson(p people.Person) Person {
 	return out
 }
 
-func stateName(s people.State) string {
-	switch s {
-	case people.Invited:
-		return "invited"
-	case people.Active:
-		return "active"
-	case people.Suspended:
-		return "suspended"
-	case people.Left:
-		return "left"
-	}
-	return "unknown"
-}
-
 // stateNamed is 0 for what is no state.
 func stateNamed(name string) people.State {
 	for s := people.Invited; s <= people.Left; s++ {
-		if stateName(s) == name {
+		if s.String() == name {
 			return s
 		}
 	}

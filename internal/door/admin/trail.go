@@ -82,7 +82,7 @@ func (a *API) trail() {
 			out := &statsOut{}
 			out.Body.People = map[string]int{}
 			for s := people.Invited; s <= people.Left; s++ {
-				out.Body.People[stateName(s)] = st.People[s]
+				out.Body.People[s.String()] = st.People[s]
 			}
 			out.Body.Applications, out.Body.PolicyVersion, out.Body.AuditEntries = st.Applications, st.Policy, st.AuditRows
 			return out, err
