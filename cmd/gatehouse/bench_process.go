@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
@@ -26,41 +25,25 @@ type benchProcess struct {
 	name  string
 	base  string
 	cmd   *exec.Cmd
-	said  *tail
+	log   string        // what it writes, as on any machine: into a file
 	first time.Duration // from its start to its first answer
 	ended func() error
 }
 
-// tail keeps the last words of a process, for when it fails.
-type tail struct {
-	mu  sync.Mutex
-	buf []byte
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, p...)
-	if n := len(t.buf) - 4096; n > 0 {
-		t.buf = bytes.Clone(t.buf[n:])
-	}
-	return len(p), nil
-}
-
+// complaint is the end of what the process wrote, for when it fails.
 func (p *benchProcess) complaint() error {
-	p.said.mu.Lock()
-	defer p.said.mu.Unlock()
-	if len(p.said.buf) == 0 {
-		return nil
+	text, err := os.ReadFile(p.log)
+	if err != nil || len(text) == 0 {
+		return err
 	}
-	return fmt.Errorf("%s said: %s", p.name, p.said.buf)
+	return fmt.Errorf("%s wrote: %s", p.name, text[max(0, len(text)-2048):])
 }
 
 // stop ends the process as an operator would, and waits.
 func (p *benchProcess) stop() error { return p.ended() }
 
 func (b *benchRun) startHouse(ctx context.Context, s *benchSeed) (*benchProcess, error) {
-	return b.start(ctx, "gatehouse:", s.base, "/.well-known/openid-configuration", "serve", "--config", s.config)
+	return b.start(ctx, "gatehouse:", s, "/.well-known/openid-configuration", "serve", "--config", s.config)
 }
 
 func (b *benchRun) startNull(ctx context.Context, s *benchSeed) (*benchProcess, error) {
@@ -71,19 +54,24 @@ func (b *benchRun) startNull(ctx context.Context, s *benchSeed) (*benchProcess, 
 	if err := os.WriteFile(filepath.Join(s.dir, "people.pub"), public, 0o600); err != nil {
 		return nil, err
 	}
-	return b.start(ctx, "null server:", s.base, "/empty", "bench", "null", "--dir", s.dir, "--listen", s.listen)
+	return b.start(ctx, "null server:", s, "/empty", "bench", "null", "--dir", s.dir, "--listen", s.listen)
 }
 
 // start runs this program again on the server's core with one scheduler thread, and waits for its first answer.
-func (b *benchRun) start(ctx context.Context, name, base, ready string, args ...string) (*benchProcess, error) {
+func (b *benchRun) start(ctx context.Context, name string, s *benchSeed, ready string, args ...string) (*benchProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &benchProcess{name: name, base: base, said: &tail{}}
+	log, err := os.CreateTemp(s.dir, "log-")
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the process has it open by then
+	p := &benchProcess{name: name, base: s.base, log: log.Name()}
 	p.cmd = exec.CommandContext(ctx, self, args...)
 	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
-	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
+	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = 10 * time.Second
 	began := time.Now()
@@ -103,7 +91,7 @@ func (b *benchRun) start(ctx context.Context, name, base, ready string, args ...
 		}
 		return nil
 	})
-	return p, p.ready(base+ready, began, gone)
+	return p, p.ready(s.base+ready, began, gone)
 }
 
 // ready asks until there is an answer.

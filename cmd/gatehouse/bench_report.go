@@ -102,10 +102,10 @@ func (r *benchReport) table(w io.Writer) error {
 	for _, n := range r.Null {
 		printResult(t, "null server: "+n.Operation, n, "1")
 	}
-	fmt.Fprintln(t, "\t\t\t\t\t\t\t")
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintln(w)
 	t = tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(t, "| goal\t| at most\t| measured\t| unit\t| met\t|")
 	fmt.Fprintln(t, "|---\t|---\t|---\t|---\t|---\t|")

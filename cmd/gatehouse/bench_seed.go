@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/apps"
 	"github.com/gatehouse-id/gatehouse/internal/bench"
-	"github.com/gatehouse-id/gatehouse/internal/campus"
 	"github.com/gatehouse-id/gatehouse/internal/manage"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/method/passkey/softkey"
@@ -52,23 +50,22 @@ func seedBench(ctx context.Context, dir string, n int) (*benchSeed, error) {
 	}
 	s := &benchSeed{dir: dir, config: filepath.Join(dir, "gatehouse.yaml"), listen: fmt.Sprintf("127.0.0.1:%d", port),
 		base: fmt.Sprintf("http://localhost:%d", port)}
-	text := fmt.Sprintf("base_url: %s\nlisten: %s\ndatabase: gatehouse.db\nkey_file: gatehouse.key\nlog:\n  level: warn\n", s.base, s.listen)
+	text := fmt.Sprintf("base_url: %s\nlisten: %s\ndatabase: gatehouse.db\nkey_file: gatehouse.key\n", s.base, s.listen)
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	if err := makeKeyFile(filepath.Join(dir, "gatehouse.key")); err != nil {
 		return nil, err
 	}
-	ring, _, err := readKeyFile(filepath.Join(dir, "gatehouse.key"))
+	c, err := loadConfig(s.config)
 	if err != nil {
 		return nil, err
 	}
-	base, err := url.Parse(s.base)
+	set, err := c.house(c.Node, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	h, err := openHouse(ctx, houseConfig{Base: base, DSN: filepath.Join(dir, "gatehouse.db"), Node: "main", Keyring: ring,
-		Campus: campus.Campus{ID: "bench", Name: "Bench"}, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	h, err := openHouse(ctx, set)
 	if err != nil {
 		return nil, err
 	}
