@@ -18,8 +18,9 @@ import (
 // commit; each holds a lane only from its last statements to its commit.
 const pgLanes = 16
 
-// pgTries bounds how often a transaction is repeated after a serialisation failure or deadlock.
-const pgTries = 8
+// pgTries bounds how often a transaction is repeated after a serialisation failure, a deadlock or a moved audit head
+// (which two processes with one node name may give each other on each of their lanes).
+const pgTries = 24
 
 // pgEngine is PostgreSQL: a transaction each, read committed, with compare-and-swap updates. pgx keeps the statements
 // prepared on each connection.

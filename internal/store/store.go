@@ -121,6 +121,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 // Engine is "sqlite" or "postgres".
 func (db *DB) Engine() string { return db.engine.dialect() }
 
+// DSN is where the database lies, as it was given. A URL may carry a password: never log it.
+func (db *DB) DSN() string { return db.cfg.DSN }
+
 // InTx runs fn in one durable transaction: when it returns nil, everything fn did is on the disk. fn may run more
 // than once (only its last run counts), on another goroutine than the caller's, and must not keep the Tx. An error of
 // fn rolls back and is returned as it is. A context that ends while the transaction waits gives its error; once fn has

@@ -1,17 +1,14 @@
 package store_test
 
 import (
-	"context"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/apps"
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/keys"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
-	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/store"
@@ -19,7 +16,12 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(killedChild); path != "" {
+		os.Exit(beKilled(path))
+	}
+	os.Exit(pgtest.Main(m))
+}
 
 // The ports that one Tx answers.
 var _ interface {
@@ -34,23 +36,25 @@ var _ interface {
 	policy.Records
 } = (*store.Tx)(nil)
 
-func TestFirstStep(t *testing.T) {
-	storetest.Engines(t, func(t *testing.T, db *store.DB) {
-		ctx := context.Background()
-		now := time.Unix(1_800_000_000, 0)
-		p := people.Person{ID: "p1", Username: "Ada", Email: "ada@example.org", State: people.Active, Groups: []string{"staff"}, Created: now}
-		err := db.InTx(ctx, func(tx *store.Tx) error {
-			if err := tx.AddPerson(ctx, p); err != nil {
-				return err
-			}
-			return tx.Record(ctx, audit.Entry{At: now, Act: "person.added", Outcome: audit.Done, Actor: "cli:test", Subject: "p1", Personal: map[string]string{"a": "b"}})
+func TestSQLite(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) *store.DB { return storetest.SQLite(t) })
+}
+
+func TestPostgreSQL(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) *store.DB { return storetest.Postgres(t) })
+}
+
+// Two nodes on one PostgreSQL share sessions, counters and single use.
+func TestTwoNodes(t *testing.T) {
+	for name, nodes := range map[string][2]string{"OwnNames": {"a", "b"}, "OneNameByMistake": {"a", "a"}} {
+		t.Run(name, func(t *testing.T) {
+			dsn := storetest.PostgresDSN(t)
+			a := storetest.Reopen(t, dsn, storetest.Node(nodes[0]))
+			b := storetest.Reopen(t, dsn, storetest.Node(nodes[1]))
+			t.Run("ExactlyOneWins", func(t *testing.T) { storetest.ExactlyOneWins(t, a, b) })
+			t.Run("ReserveGuessIsExact", func(t *testing.T) { storetest.ReserveGuessIsExact(t, a, b) })
+			t.Run("Audit", func(t *testing.T) { storetest.AuditConcurrent(t, a, b) })
+			t.Run("Caches", func(t *testing.T) { storetest.CachesAcrossNodes(t, a, b) })
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rep, err := db.VerifyAudit(ctx, nil)
-		if err != nil || !rep.OK() || rep.Entries != 1 {
-			t.Fatalf("%+v %v", rep, err)
-		}
-	})
+	}
 }
