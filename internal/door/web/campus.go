@@ -1,0 +1,116 @@
+package web
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Campus is what an institution sets of its own.
+type Campus struct {
+	// Name stands at the top of every page.
+	Name string
+	// Accent is the colour of buttons and links, "#rrggbb"; "" for ours.
+	Accent string
+	// Logo is an SVG or PNG file's content and LogoType ".svg" or ".png"; nil for none.
+	Logo     []byte
+	LogoType string
+	// HomeURL is where somebody goes who leaves the sign-in page; may be "".
+	HomeURL string
+	// HelpName is who helps ("IT service desk"); the others may be "".
+	HelpName, HelpURL, HelpPhone, HelpMail string
+}
+
+// Colour is an sRGB colour.
+type Colour struct{ R, G, B uint8 }
+
+// ParseColour reads "#rrggbb".
+func ParseColour(s string) (Colour, error) {
+	hex, ok := strings.CutPrefix(s, "#")
+	n, err := strconv.ParseUint(hex, 16, 32)
+	if !ok || len(hex) != 6 || err != nil {
+		return Colour{}, fmt.Errorf("accent %q: write a colour as # and six hexadecimal digits, like #1d4f91", s)
+	}
+	return Colour{uint8(n >> 16), uint8(n >> 8), uint8(n)}, nil
+}
+
+func (c Colour) String() string { return fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B) }
+
+// Luminance is relative luminance, 0 to 1 (WCAG 2.2, "relative luminance").
+func (c Colour) Luminance() float64 {
+	lin := func(v uint8) float64 {
+		s := float64(v) / 255
+		if s <= 0.04045 {
+			return s / 12.92
+		}
+		return math.Pow((s+0.055)/1.055, 2.4)
+	}
+	return 0.2126*lin(c.R) + 0.7152*lin(c.G) + 0.0722*lin(c.B)
+}
+
+// Contrast is the ratio of two colours, 1 to 21 (WCAG 2.2, "contrast ratio").
+func Contrast(a, b Colour) float64 {
+	x, y := a.Luminance(), b.Luminance()
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+// toward mixes share (0 to 1) of other into c.
+func (c Colour) toward(other Colour, share float64) Colour {
+	mix := func(a, b uint8) uint8 { return uint8(math.Round(float64(a)*(1-share) + float64(b)*share)) }
+	return Colour{mix(c.R, other.R), mix(c.G, other.G), mix(c.B, other.B)}
+}
+
+// The grounds that an accent must be read on; they are the stylesheet's --surface, --bg and --tint at their worst.
+var (
+	white       = Colour{255, 255, 255}
+	black       = Colour{0, 0, 0}
+	lightGround = Colour{0xf3, 0xf4, 0xf6}
+	darkGround  = Colour{0x17, 0x1b, 0x21}
+	darkText    = Colour{0x0e, 0x11, 0x15}
+)
+
+const (
+	contrastText = 4.5 // WCAG 2.2 criterion 1.4.3, level AA
+	// maxShift is how far an accent may be moved and still be the campus's colour.
+	maxShift = 0.5
+)
+
+// Accent is one campus colour made fit for both themes.
+type Accent struct {
+	Light, OnLight, Dark, OnDark Colour
+	// Adjusted is set where the light theme's colour is not the one that was asked for.
+	Adjusted bool
+}
+
+// MakeAccent darkens the colour for the light theme, and lightens it for the dark one, until text in it and text on
+// it both reach 4.5 to 1. A colour that would have to become another one is refused with the nearest that would do.
+func MakeAccent(c Colour) (Accent, error) {
+	a := Accent{OnLight: white, OnDark: darkText}
+	fitsLight := func(x Colour) bool {
+		ground := lightGround.toward(x, 0.09) // the tint behind chosen things
+		return Contrast(x, ground) >= contrastText && Contrast(x, white) >= contrastText
+	}
+	share := 0.0
+	for a.Light = c; !fitsLight(a.Light); a.Light = c.toward(black, share) {
+		share += 0.01
+	}
+	if share > maxShift {
+		return Accent{}, fmt.Errorf("accent %s: too light to be read on white; write %s or a darker colour", c, a.Light)
+	}
+	a.Adjusted = share > 0
+	fitsDark := func(x Colour) bool {
+		return Contrast(x, darkGround.toward(x, 0.13)) >= contrastText && Contrast(x, darkText) >= contrastText
+	}
+	share = 0
+	for a.Dark = c; !fitsDark(a.Dark); a.Dark = c.toward(white, share) {
+		share += 0.01
+	}
+	return a, nil
+}
+
+// stylesheet is the campus's own file: four tokens.
+func (a Accent) stylesheet() []byte {
+	return fmt.Appendf(nil, ":root{--accent-light:%s;--on-accent-light:%s;--accent-dark:%s;--on-accent-dark:%s}\n",
+		a.Light, a.OnLight, a.Dark, a.OnDark)
+}

@@ -1,0 +1,335 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
+	"github.com/gatehouse-id/gatehouse/internal/enrol"
+	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
+)
+
+var (
+	errBadAction = errors.New("web: the form's destination is no address")
+	errNoMethod  = fault.New(fault.NotFound, "method.not_found", "There is no such method on your account (any more).")
+)
+
+// usualLeast is the length shown where the house's own is not at hand: the one for a password that stands alone.
+const usualLeast = 15
+
+func (s *Web) least() int {
+	if s.PasswordLeast > 0 {
+		return s.PasswordLeast
+	}
+	return usualLeast
+}
+
+func pageType(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html; charset=utf-8") }
+
+func (s *Web) addList(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	o, err := s.Security.Overview(r.Context(), c)
+	if err != nil {
+		return s.lookOrProve(w, r, c, err)
+	}
+	p := &addPage{Lead: s.text(c, "add.lead"), WayOut: securityPath}
+	for _, a := range o.Addable {
+		choice := s.choice(c, a.Kind)
+		if a.Reason != "" {
+			choice.Refused = s.whyNot(c, a.Reason)
+		}
+		p.Kinds = append(p.Kinds, choice)
+	}
+	p.Lang, p.Title, p.SignedIn, p.Help = c.Locale, s.text(c, "add.title"), true, "choosing"
+	return s.Pages.render(w, http.StatusOK, p)
+}
+
+// whyNot gives the words of a reason that may be an error's code or a policy's.
+func (s *Web) whyNot(c signin.Caller, code string) string {
+	for _, key := range []string{"error." + code, "reason." + code} {
+		if s.texts.Has(key) {
+			return s.text(c, key)
+		}
+	}
+	return s.text(c, "add.not_now")
+}
+
+func addAct(kind method.Kind) enrol.Act {
+	return enrol.Act{Act: policy.ActMethodAdd, Object: string(kind), Return: "/security/add/" + url.PathEscape(string(kind))}
+}
+
+func (s *Web) offer(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	kind := method.Kind(r.PathValue("kind"))
+	if !s.Pages.has("enrol-" + string(kind)) {
+		return errNoMethod
+	}
+	gone, err := s.proven(w, r, c, addAct(kind))
+	if err != nil || gone {
+		return err
+	}
+	offer, err := s.Security.OfferMethod(r.Context(), c, kind)
+	if err != nil {
+		return s.again(w, r, c, err, addAct(kind))
+	}
+	p, err := s.enrolPage(c, offer)
+	if err != nil {
+		return err
+	}
+	p.Action, p.WayOut, p.SignedIn = "/security/add/"+string(kind), "/security/add", true
+	return s.Pages.render(w, http.StatusOK, p)
+}
+
+// enrolPage makes a wizard of an offer.
+func (s *Web) enrolPage(c signin.Caller, o enrol.Offer) (*enrolPage, error) {
+	p := &enrolPage{Kind: o.Kind, Sealed: o.Sealed}
+	p.Lang, p.Title, p.Help = c.Locale, s.text(c, "method."+string(o.Kind)+".add"), string(o.Kind)
+	switch number, suggested := o.Name, s.suggest(c, o.Kind); number {
+	case "":
+		p.Name = suggested
+	default: // the flow numbers a further one; the words are ours
+		p.Name = s.text(c, "method.numbered", "Name", suggested, "Number", number)
+	}
+	var public struct {
+		Secret string `json:"secret_base32"`
+		URI    string `json:"uri"`
+		QRPath string `json:"qr_path"`
+		QRSize int    `json:"qr_size"`
+		Min    int    `json:"min"`
+	}
+	switch o.Kind {
+	case method.Passkey:
+		p.Options, p.Passkeys = string(o.Public), true
+	default:
+		if len(o.Public) > 0 {
+			if err := json.Unmarshal(o.Public, &public); err != nil {
+				return nil, err
+			}
+		}
+		if strings.HasPrefix(public.URI, "otpauth://") {
+			p.URI = template.URL(public.URI) // our own, and no scheme that a browser would run
+		}
+		p.QRPath, p.QRSize, p.Key, p.Least = public.QRPath, public.QRSize, public.Secret, public.Min
+		if p.Least == 0 {
+			p.Least = s.least()
+		}
+	}
+	return p, nil
+}
+
+// suggest names a new method after the device in hand.
+func (s *Web) suggest(c signin.Caller, kind method.Kind) string {
+	if kind == method.Passkey {
+		if label, _ := s.texts.Agent(c.Locale, c.Agent); label != "" {
+			return label
+		}
+	}
+	return s.text(c, "method."+string(kind)+".name")
+}
+
+func (s *Web) add(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	form, err := httpdoor.Form(r)
+	if err != nil {
+		return err
+	}
+	kind := method.Kind(r.PathValue("kind"))
+	d, err := s.Security.AddMethod(r.Context(), c, kind, form.Get("sealed"), form.Get("name"), answerOf(kind, form))
+	if err != nil {
+		return s.addAgain(w, r, c, kind, form.Get("name"), err)
+	}
+	return s.done(w, c, d, flash{Key: "done.added." + string(kind), Params: map[string]any{"Name": form.Get("name")}})
+}
+
+// addAgain shows the wizard afresh with what was wrong. The proof is still in hand: a wrong answer uses none up.
+func (s *Web) addAgain(w http.ResponseWriter, r *http.Request, c signin.Caller, kind method.Kind, name string, cause error) error {
+	if !fault.IsKind(cause, fault.BadInput) && !fault.IsKind(cause, fault.Expired) {
+		return s.again(w, r, c, cause, addAct(kind))
+	}
+	offer, err := s.Security.OfferMethod(r.Context(), c, kind)
+	if err != nil {
+		return s.again(w, r, c, err, addAct(kind))
+	}
+	p, err := s.enrolPage(c, offer)
+	if err != nil {
+		return err
+	}
+	p.Action, p.WayOut, p.SignedIn = "/security/add/"+string(kind), "/security/add", true
+	if name != "" {
+		p.Name = name
+	}
+	p.Problem = s.Pages.problem(c.Locale, fault.Of(cause), fieldOf(kind))
+	return s.Pages.render(w, http.StatusUnprocessableEntity, p)
+}
+
+// fieldOf is the id of the field that a wrong answer of that kind was typed into.
+func fieldOf(kind method.Kind) string {
+	if kind == method.Passkey {
+		return ""
+	}
+	return "answer"
+}
+
+var passwordAct = enrol.Act{Act: policy.ActPasswordChange, Return: "/security/password"}
+
+func (s *Web) newPassword(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	gone, err := s.proven(w, r, c, passwordAct)
+	if err != nil || gone {
+		return err
+	}
+	return s.passwordPage(w, r, c, nil)
+}
+
+func (s *Web) passwordPage(w http.ResponseWriter, r *http.Request, c signin.Caller, problem *fault.Error) error {
+	_, person, err := s.SignIn.Who(r.Context(), c)
+	if err != nil {
+		return s.orEnter(w, c, err, passwordAct.Return)
+	}
+	p := &enrolPage{Kind: method.Password, Action: "/security/password", WayOut: securityPath, Username: person.Username, Least: s.least()}
+	p.Lang, p.Title, p.SignedIn, p.Help = c.Locale, s.text(c, "newpassword.title"), true, "password"
+	status := http.StatusOK
+	if problem != nil {
+		p.Problem, status = s.Pages.problem(c.Locale, problem, "answer"), http.StatusUnprocessableEntity
+	}
+	return s.Pages.render(w, status, p)
+}
+
+func (s *Web) changePassword(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	form, err := httpdoor.Form(r)
+	if err != nil {
+		return err
+	}
+	d, err := s.Security.ChangePassword(r.Context(), c, form.Get("answer"))
+	switch {
+	case fault.IsKind(err, fault.BadInput):
+		return s.passwordPage(w, r, c, fault.Of(err))
+	case err != nil:
+		return s.again(w, r, c, err, passwordAct)
+	}
+	return s.done(w, c, d, flash{Key: "done.password"})
+}
+
+// mine finds one of the member's methods.
+func (s *Web) mine(r *http.Request, c signin.Caller, id string) (method.Credential, error) {
+	o, err := s.Security.Overview(r.Context(), c)
+	if err != nil {
+		return method.Credential{}, err
+	}
+	for _, m := range o.Methods {
+		if m.ID == id {
+			if m.Name == "" {
+				m.Name = s.text(c, "method."+string(m.Kind)+".name")
+			}
+			return m, nil
+		}
+	}
+	return method.Credential{}, errNoMethod
+}
+
+func (s *Web) askRemove(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	id, path := r.PathValue("id"), r.URL.EscapedPath()
+	gone, err := s.proven(w, r, c, enrol.Act{Act: policy.ActMethodRemove, Object: id, Return: path})
+	if err != nil || gone {
+		return err
+	}
+	m, err := s.mine(r, c, id)
+	if err != nil {
+		return err
+	}
+	p := &confirmPage{Icon: string(m.Kind), Action: path, Danger: true, Button: s.text(c, "remove.button"),
+		Lines: []string{s.text(c, "remove."+string(m.Kind)), s.text(c, "remove.sessions")}}
+	p.Lang, p.Title, p.SignedIn, p.Help = c.Locale, s.text(c, "remove.title", "Name", m.Name), true, "lost"
+	return s.Pages.render(w, http.StatusOK, p)
+}
+
+func (s *Web) remove(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	id := r.PathValue("id")
+	d, err := s.Security.RemoveMethod(r.Context(), c, id)
+	if err != nil {
+		return s.again(w, r, c, err, enrol.Act{Act: policy.ActMethodRemove, Object: id, Return: r.URL.EscapedPath()})
+	}
+	return s.done(w, c, d, flash{Key: "done.removed"})
+}
+
+func renameAct(r *http.Request) enrol.Act {
+	return enrol.Act{Act: policy.ActMethodRename, Object: r.PathValue("id"), Return: r.URL.EscapedPath()}
+}
+
+func (s *Web) askRename(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	gone, err := s.proven(w, r, c, renameAct(r))
+	if err != nil || gone {
+		return err
+	}
+	return s.renamePage(w, r, c, nil)
+}
+
+func (s *Web) renamePage(w http.ResponseWriter, r *http.Request, c signin.Caller, problem *fault.Error) error {
+	m, err := s.mine(r, c, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	p := &renamePage{Kind: m.Kind, Action: r.URL.EscapedPath(), Name: m.Name}
+	p.Lang, p.Title, p.SignedIn, p.Help = c.Locale, s.text(c, "rename.title", "Name", m.Name), true, "choosing"
+	status := http.StatusOK
+	if problem != nil {
+		p.Problem, status = s.Pages.problem(c.Locale, problem, "name"), http.StatusUnprocessableEntity
+	}
+	return s.Pages.render(w, status, p)
+}
+
+func (s *Web) rename(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	form, err := httpdoor.Form(r)
+	if err != nil {
+		return err
+	}
+	d, err := s.Security.RenameMethod(r.Context(), c, r.PathValue("id"), form.Get("name"))
+	switch {
+	case fault.IsKind(err, fault.BadInput):
+		return s.renamePage(w, r, c, fault.Of(err))
+	case err != nil:
+		return s.again(w, r, c, err, renameAct(r))
+	}
+	return s.done(w, c, d, flash{Key: "done.renamed", Params: map[string]any{"Name": form.Get("name")}})
+}
+
+// leadAct is proven for the very kind that was chosen; the choice comes back with the proof.
+func leadAct(kind method.Kind) enrol.Act {
+	return enrol.Act{Act: policy.ActMethodLead, Object: string(kind), Return: "/security/lead?kind=" + url.QueryEscape(string(kind))}
+}
+
+func (s *Web) askLead(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	o, err := s.Security.Overview(r.Context(), c)
+	if err != nil {
+		return s.lookOrProve(w, r, c, err)
+	}
+	p := &leadPage{Chosen: o.Lead}
+	if r.URL.Query().Has("kind") {
+		p.Chosen = method.Kind(r.URL.Query().Get("kind"))
+	}
+	seen := map[method.Kind]bool{}
+	for _, m := range o.Methods {
+		if !seen[m.Kind] && !m.Pending {
+			seen[m.Kind] = true
+			p.Kinds = append(p.Kinds, s.choice(c, m.Kind))
+		}
+	}
+	p.Lang, p.Title, p.SignedIn, p.Help = c.Locale, s.text(c, "lead.title"), true, "choosing"
+	return s.Pages.render(w, http.StatusOK, p)
+}
+
+func (s *Web) lead(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
+	form, err := httpdoor.Form(r)
+	if err != nil {
+		return err
+	}
+	kind := method.Kind(form.Get("kind"))
+	d, err := s.Security.SetLead(r.Context(), c, kind)
+	if err != nil {
+		return s.again(w, r, c, err, leadAct(kind))
+	}
+	return s.done(w, c, d, flash{Key: "done.lead"})
+}
