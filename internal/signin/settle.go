@@ -145,6 +145,9 @@ func (f *Flow) failed(ctx context.Context, s Store, sit *situation, t *try, out 
 	}
 	entry := f.entry(sit, "signin.proof", audit.Failed)
 	entry.Reason, entry.Object = t.verdict.Reason, t.verdict.Used
+	if !sit.known {
+		entry.Actor = "stranger"
+	}
 	entry.Detail["method"] = string(t.kind)
 	if t.locked {
 		entry.Outcome, entry.Reason = audit.Refused, "throttle"

@@ -1,0 +1,289 @@
+package signin_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
+	"github.com/gatehouse-id/gatehouse/internal/signin/signintest"
+)
+
+var ctx = context.Background()
+
+func TestPasswordThenPasscode(t *testing.T) {
+	both(t, func(t *testing.T, h *signintest.House) {
+		ada, b := h.Person("ada", method.TOTP), h.Browser()
+		s := b.Open(signin.Target{})
+		want(t, s, signin.StepIdentify)
+		s = b.Identify(s.Attempt, " ADA ")
+		want(t, s, signin.StepProve)
+		if s.Known || s.Method != method.Password || s.Passkey == nil {
+			t.Fatalf("first page: %+v", s)
+		}
+		s = b.Type(s.Attempt, signintest.Password)
+		want(t, s, signin.StepProve)
+		if !s.Known || s.Method != method.TOTP || s.RememberFor == 0 || !b.Session.Empty() {
+			t.Fatalf("second page: %+v", s)
+		}
+		s = b.Answer(s.Attempt, method.TOTP, ada.Code(), false)
+		want(t, s, signin.StepDone)
+		if s.Return != "/apps" || s.SessionID == "" || b.Remembered != nil {
+			t.Fatalf("done: %+v", s)
+		}
+		live, who, err := h.Flow.Who(ctx, b.Caller)
+		if err != nil || who.ID != ada.ID || len(live.Evidence) != 2 || live.ID != s.SessionID {
+			t.Fatalf("who: %v %v %v", live, who, err)
+		}
+		if acts := h.Acts(ada); !has(acts, "signin.proof done") || !has(acts, "signin.finished done") {
+			t.Fatal(acts)
+		}
+	})
+}
+
+func TestPasskeyAloneIsOneViewAndOneWrite(t *testing.T) {
+	both(t, func(t *testing.T, h *signintest.House) {
+		ada, b := h.Person("ada", method.Passkey), h.Browser()
+		views, writes := 0, 0
+		flow := signin.New(countingDeps(h, &views, &writes))
+		s := b.Open(signin.Target{})
+		s, err := flow.Answer(ctx, b.Caller, s.Attempt, method.Passkey, b.Touch(s, ada), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, s, signin.StepDone)
+		if views != 1 || writes != 1 {
+			t.Fatalf("%d views, %d writes", views, writes)
+		}
+		b.Keep(s.SetSession, s.SetRemembered)
+		if _, who, err := h.Flow.Who(ctx, b.Caller); err != nil || who.ID != ada.ID {
+			t.Fatal(who, err)
+		}
+	})
+}
+
+func countingDeps(h *signintest.House, views, writes *int) signin.Deps {
+	d := h.Flow.Deps
+	d.View = func(ctx context.Context, fn func(signin.Store) error) error { *views++; return h.View(ctx, fn) }
+	d.InTx = func(ctx context.Context, fn func(signin.Store) error) error { *writes++; return h.InTx(ctx, fn) }
+	return d
+}
+
+func TestStateComesBackThroughReturn(t *testing.T) {
+	h := quick(t)
+	ada, b := h.Person("ada", method.Passkey), h.Browser()
+	s := b.SignIn(ada, signin.Target{Return: "/oauth2/authorize", State: []byte("request")}, false)
+	want(t, s, signin.StepDone)
+	target, err := h.Flow.ReadTarget(ctx, b.Caller, s.Attempt)
+	if err != nil || string(target.State) != "request" || s.Return == "/oauth2/authorize" {
+		t.Fatalf("%v %v %q", target, err, s.Return)
+	}
+	if _, err := h.Flow.ReadTarget(ctx, h.Browser().Caller, s.Attempt); !fault.IsKind(err, fault.Expired) {
+		t.Fatal("another browser read the target:", err)
+	}
+}
+
+func TestReturnStaysHere(t *testing.T) {
+	h := quick(t)
+	for _, bad := range []string{"", "https://evil.example/", "//evil.example", "/\\evil.example", "/a\r\nb"} {
+		if _, err := h.Flow.Open(h.Browser().Caller, signin.Target{Return: bad}); !fault.IsKind(err, fault.BadInput) {
+			t.Errorf("Return %q: %v", bad, err)
+		}
+	}
+}
+
+// A stranger's answers are alike for a known, an unknown, a suspended and a locked name.
+func TestNamesAnswerAlike(t *testing.T) {
+	h := quick(t)
+	h.Person("ada", method.TOTP)
+	sus := h.Person("sus", method.TOTP)
+	setState(t, h, sus, people.Suspended)
+	locked := h.Person("locked")
+	for range 15 {
+		b := h.Browser()
+		b.Type(b.Identify(b.Open(signin.Target{}).Attempt, "locked").Attempt, "wrong password")
+	}
+	var first signin.Step
+	for i, name := range []string{"ada", "nobody", "sus", "locked", "ada@example.ac.uk", "x\x00y"} {
+		views, writes := 0, 0
+		flow := signin.New(countingDeps(h, &views, &writes))
+		b := h.Browser()
+		s := b.Identify(b.Open(signin.Target{}).Attempt, name)
+		s, err := flow.Answer(ctx, b.Caller, s.Attempt, method.Password, method.Answer{Text: "not this one"}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantProblem(t, s, "signin.wrong")
+		if views != 1 || writes != 2 {
+			t.Errorf("%s: %d views, %d writes", name, views, writes)
+		}
+		s.Attempt, s.Name, s.Passkey.Public, s.Target.Started = "", "", nil, time.Time{}
+		if i == 0 {
+			first = s
+			continue
+		}
+		if s.Kind != first.Kind || s.Method != first.Method || s.Known != first.Known || len(s.Others) != len(first.Others) ||
+			s.RememberFor != first.RememberFor || len(s.Reasons) != len(first.Reasons) {
+			t.Errorf("%s: %+v differs from %+v", name, s, first)
+		}
+	}
+	if !has(h.Notices(locked), "signin.guessing") {
+		t.Error("the member was not told of guessing:", h.Notices(locked))
+	}
+}
+
+func setState(t *testing.T, h *signintest.House, p *signintest.Person, to people.State) {
+	t.Helper()
+	err := h.InTx(ctx, func(s signin.Store) error {
+		now, err := s.PersonByID(ctx, p.ID)
+		if err != nil {
+			return err
+		}
+		now.State = to
+		return s.UpdatePerson(ctx, now)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSuspendedDiesAtTheNextRequest(t *testing.T) {
+	h := quick(t)
+	ada, b := h.Person("ada", method.Passkey), h.Browser()
+	want(t, b.SignIn(ada, signin.Target{}, false), signin.StepDone)
+	setState(t, h, ada, people.Suspended)
+	if _, _, err := h.Flow.Who(ctx, b.Caller); !fault.IsKind(err, fault.Unauthenticated) {
+		t.Fatal(err)
+	}
+	s := b.Open(signin.Target{})
+	s = b.Answer(s.Attempt, method.Passkey, b.Touch(s, ada), false)
+	want(t, s, signin.StepRefused)
+	if len(h.Sessions(ada)) != 1 {
+		t.Fatal("a session was made")
+	}
+}
+
+func TestPageLeftOpenOvernight(t *testing.T) {
+	h := quick(t)
+	ada, b := h.Person("ada", method.TOTP), h.Browser()
+	s := b.Identify(b.Open(signin.Target{Return: "/here"}).Attempt, "ada")
+	h.Clock.Add(12 * time.Hour)
+	s = b.Type(s.Attempt, signintest.Password)
+	want(t, s, signin.StepExpired)
+	s = b.Show(s.Attempt)
+	want(t, s, signin.StepIdentify)
+	if s.Target.Return != "/here" {
+		t.Fatal(s.Target)
+	}
+	s = b.Identify(s.Attempt, "ada")
+	s = b.Type(s.Attempt, signintest.Password)
+	h.Clock.Add(45 * time.Minute) // the attempt's row is over, the page is not
+	s = b.Answer(s.Attempt, method.TOTP, ada.Code(), false)
+	want(t, s, signin.StepExpired)
+	want(t, b.Show(s.Attempt), signin.StepIdentify)
+	for _, foreign := range []string{"", "x", b.Open(signin.Target{}).Attempt} {
+		s, err := h.Flow.Show(ctx, h.Browser().Caller, foreign)
+		if err != nil || s.Kind != signin.StepExpired || s.Attempt != "" {
+			t.Fatalf("foreign ref: %+v %v", s, err)
+		}
+	}
+}
+
+func TestSecondPressLeadsSomewhere(t *testing.T) {
+	h := quick(t)
+	ada, b := h.Person("ada", method.TOTP, method.Passkey), h.Browser()
+	first := b.Open(signin.Target{})
+	answer := b.Touch(first, ada)
+	want(t, b.Answer(first.Attempt, method.Passkey, answer, false), signin.StepDone)
+	want(t, b.Answer(first.Attempt, method.Passkey, answer, false), signin.StepDone)
+	want(t, b.Show(first.Attempt), signin.StepDone)
+	if n := len(h.Sessions(ada)); n != 1 {
+		t.Fatalf("%d sessions", n)
+	}
+	// The same in a browser that does not have the session: a new try, not an error.
+	other := h.Browser()
+	first = other.Open(signin.Target{})
+	answer = other.Touch(first, ada)
+	out := *other
+	want(t, other.Answer(first.Attempt, method.Passkey, answer, false), signin.StepDone)
+	s := out.Answer(first.Attempt, method.Passkey, answer, false)
+	want(t, s, signin.StepIdentify)
+	wantProblem(t, s, "signin.already_used")
+	// A passcode's page after its attempt is over.
+	third := h.Browser()
+	s = third.Type(third.Identify(third.Open(signin.Target{}).Attempt, "ada").Attempt, signintest.Password)
+	s = third.Choose(s.Attempt, method.TOTP)
+	want(t, third.Answer(s.Attempt, method.TOTP, ada.Code(), false), signin.StepDone)
+	want(t, third.Answer(s.Attempt, method.TOTP, ada.Code(), false), signin.StepDone)
+}
+
+func TestAnotherPersonInTheSameBrowser(t *testing.T) {
+	h := quick(t)
+	ada, bob, b := h.Person("ada", method.Passkey), h.Person("bob", method.Passkey), h.Browser()
+	b.SignIn(ada, signin.Target{}, false)
+	s := b.SignIn(bob, signin.Target{Another: true}, false)
+	want(t, s, signin.StepDone)
+	_, who, err := h.Flow.Who(ctx, b.Caller)
+	if err != nil || who.ID != bob.ID || len(h.Sessions(ada)) != 0 {
+		t.Fatal(who, err, h.Sessions(ada))
+	}
+}
+
+func TestSignOutEverywhere(t *testing.T) {
+	both(t, func(t *testing.T, h *signintest.House) {
+		ada, b, other := h.Person("ada", method.TOTP), h.Browser(), h.Browser()
+		b.SignIn(ada, signin.Target{}, true)
+		other.SignIn(ada, signin.Target{}, false)
+		if err := h.Flow.SignOut(ctx, other.Caller, false); err != nil || len(h.Sessions(ada)) != 1 {
+			t.Fatal(err, h.Sessions(ada))
+		}
+		if err := h.Flow.SignOut(ctx, other.Caller, true); err != nil || len(h.Sessions(ada)) != 1 {
+			t.Fatal("signing out everywhere without a session:", err, h.Sessions(ada))
+		}
+		if err := h.Flow.SignOut(ctx, b.Caller, true); err != nil || len(h.Sessions(ada)) != 0 {
+			t.Fatal(err, h.Sessions(ada))
+		}
+		b.Session = secret.String{}
+		s := b.Type(b.Identify(b.Open(signin.Target{}).Attempt, "ada").Attempt, signintest.Password)
+		want(t, s, signin.StepProve) // nothing is remembered any more
+		if !has(h.Notices(ada), "signout.everywhere") {
+			t.Fatal(h.Notices(ada))
+		}
+	})
+}
+
+func TestRefreshGivesTheFullWindow(t *testing.T) {
+	h := quick(t)
+	ada, b := h.Person("ada", method.Passkey), h.Browser()
+	first := b.SignIn(ada, signin.Target{}, false)
+	h.Clock.Add(7 * time.Hour)
+	s := b.Open(signin.Target{Act: policy.ActRefreshSignIn})
+	want(t, s, signin.StepProve)
+	s = b.Answer(s.Attempt, method.Passkey, b.Touch(s, ada), false)
+	want(t, s, signin.StepDone)
+	live, _, err := h.Flow.Who(ctx, b.Caller)
+	if err != nil || live.ID == first.SessionID || live.Expires.Sub(h.Clock.Now()) < policy.DefaultSessionMax-time.Second || len(h.Sessions(ada)) != 1 {
+		t.Fatal(live, err)
+	}
+}
+
+func TestNewBrowserIsToldOnce(t *testing.T) {
+	h := quick(t)
+	ada, b := h.Person("ada", method.Passkey), h.Browser()
+	b.SignIn(ada, signin.Target{}, false)
+	if n := h.Notices(ada); len(n) != 0 {
+		t.Fatal("the first browser of all is no news:", n)
+	}
+	other := h.Browser()
+	other.SignIn(ada, signin.Target{}, false)
+	other.Session = secret.String{}
+	other.SignIn(ada, signin.Target{}, false)
+	if n := h.Notices(ada); count(n, "signin.new_browser") != 1 {
+		t.Fatal(n)
+	}
+}
