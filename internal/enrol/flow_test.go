@@ -1,0 +1,519 @@
+package enrol_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/door/web"
+	"github.com/gatehouse-id/gatehouse/internal/enrol"
+	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/method/passkey/softkey"
+	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
+	"github.com/gatehouse-id/gatehouse/internal/signin/signintest"
+	"github.com/gatehouse-id/gatehouse/internal/store"
+	"github.com/gatehouse-id/gatehouse/internal/store/pgtest"
+	"github.com/gatehouse-id/gatehouse/internal/store/storetest"
+)
+
+var _ web.Security = (*enrol.Flow)(nil)
+
+var ctx = context.Background()
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// house adds the flow under test.
+type house struct {
+	*signintest.House
+	enrol *enrol.Flow
+	inTx  func(context.Context, func(enrol.Store) error) error
+}
+
+func both(t *testing.T, body func(t *testing.T, h house)) {
+	t.Helper()
+	clock := signintest.NewClock()
+	storetest.Engines(t, func(t *testing.T, db *store.DB) {
+		h := signintest.New(t, db, storetest.Keyring(t), clock)
+		inTx, view := store.Bind[enrol.Store](db)
+		body(t, house{h, enrol.New(enrol.Deps{InTx: inTx, View: view, SignIn: h.Flow, Methods: h.Methods, Box: h.Box, Now: clock.Now}), inTx})
+	}, storetest.Clock(clock.Now), func(c *store.Config) { c.DefaultPolicy = policy.Default() })
+}
+
+// prove goes through the step-up of an act, with the person's strongest.
+func (h house) prove(t *testing.T, b *signintest.Browser, p *signintest.Person, act policy.Act, object string) {
+	t.Helper()
+	h.Clock.Add(time.Minute)
+	needed, err := h.enrol.Needs(ctx, b.Caller, enrol.Act{Act: act, Object: object, Return: "/security"})
+	if err != nil || needed == nil {
+		t.Fatalf("needs: %v %v", needed, err)
+	}
+	s := b.Open(needed.Target)
+	for range 3 {
+		if s.Kind != signin.StepProve {
+			break
+		}
+		switch s.Method {
+		case method.Passkey:
+			s = b.Answer(s.Attempt, method.Passkey, b.Touch(s, p), false)
+		case method.Password:
+			s = b.Type(s.Attempt, signintest.Password)
+		default:
+			h.Clock.Add(time.Minute)
+			s = b.Answer(s.Attempt, s.Method, p.Code(), false)
+		}
+	}
+	if s.Kind != signin.StepDone || s.Return != "/security" {
+		t.Fatalf("%s %s: step %d %v %v", act, object, s.Kind, s.Problem, s.Reasons)
+	}
+	if needed, err := h.enrol.Needs(ctx, b.Caller, enrol.Act{Act: act, Object: object, Return: "/security"}); err != nil || needed != nil {
+		t.Fatalf("proof is not in hand: %v %v", needed, err)
+	}
+}
+
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	if err == nil || fault.Of(err).Code != code {
+		t.Fatalf("error %v, want %s", err, code)
+	}
+}
+
+// register makes a key or a phone take an offer.
+func register(t *testing.T, h house, p *signintest.Person, o enrol.Offer) method.Answer {
+	t.Helper()
+	if o.Kind == method.TOTP {
+		p.Phone = signintest.TOTPSecret(t, o.Public)
+		return p.Code()
+	}
+	if p.Key == nil {
+		p.Key = softkey.New(signintest.Origin)
+	}
+	answer, err := p.Key.Create(o.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return method.Answer{JSON: answer}
+}
+
+func methods(t *testing.T, h house, b *signintest.Browser) (o enrol.Overview) {
+	t.Helper()
+	o, err := h.enrol.Overview(ctx, b.Caller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestAddRenameLeadRemove(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b, other := h.Person("ada", method.TOTP), h.Browser(), h.Browser()
+		b.SignIn(ada, signin.Target{}, false)
+		other.SignIn(ada, signin.Target{}, true)
+		_, err := h.enrol.OfferMethod(ctx, b.Caller, method.Passkey)
+		wantCode(t, err, "enrol.proof_needed")
+
+		h.prove(t, b, ada, policy.ActMethodAdd, string(method.Passkey))
+		_, err = h.enrol.OfferMethod(ctx, b.Caller, method.TOTP)
+		wantCode(t, err, "enrol.proof_needed") // the proof names passkeys
+		offer, err := h.enrol.OfferMethod(ctx, b.Caller, method.Passkey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := register(t, h, ada, offer)
+		_, err = h.enrol.AddMethod(ctx, other.Caller, method.Passkey, offer.Sealed, "x", answer)
+		wantCode(t, err, "enrol.proof_needed")
+		done, err := h.enrol.AddMethod(ctx, b.Caller, method.Passkey, offer.Sealed, "  My\tkey\x07 ", answer)
+		if err != nil || done.CredentialID == "" || len(done.AcceptedPasskeys) != 1 || string(done.UserHandle) != string(ada.ID) {
+			t.Fatal(done, err)
+		}
+		_, err = h.enrol.AddMethod(ctx, b.Caller, method.Passkey, offer.Sealed, "x", answer)
+		wantCode(t, err, "enrol.proof_needed") // consumed
+
+		o := methods(t, h, b)
+		i := slices.IndexFunc(o.Methods, func(c method.Credential) bool { return c.ID == done.CredentialID })
+		if i < 0 || o.Methods[i].Name != "My key" || o.Methods[i].State != nil || len(o.Sessions) != 2 || len(o.Browsers) != 1 || o.LeadNow != method.Passkey || len(o.Recent) == 0 {
+			t.Fatalf("%+v", o)
+		}
+
+		h.prove(t, b, ada, policy.ActMethodLead, string(method.TOTP))
+		if _, err := h.enrol.SetLead(ctx, b.Caller, method.TOTP); err != nil || methods(t, h, b).LeadNow != method.TOTP {
+			t.Fatal(err)
+		}
+		h.prove(t, b, ada, policy.ActMethodRename, done.CredentialID)
+		if _, err := h.enrol.RenameMethod(ctx, b.Caller, done.CredentialID, strings.Repeat("é", 90)); err != nil {
+			t.Fatal(err)
+		}
+
+		h.prove(t, b, ada, policy.ActMethodRemove, ada.Creds[method.TOTP])
+		before := b.Caller
+		removed, err := h.enrol.RemoveMethod(ctx, b.Caller, ada.Creds[method.TOTP])
+		if err != nil || removed.SetSession == nil {
+			t.Fatal(removed, err)
+		}
+		b.Keep(removed.SetSession, removed.SetRemembered)
+		if _, _, err := h.Flow.Who(ctx, before); !fault.IsKind(err, fault.Unauthenticated) {
+			t.Fatal("the old token lives")
+		}
+		if _, _, err := h.Flow.Who(ctx, other.Caller); !fault.IsKind(err, fault.Unauthenticated) {
+			t.Fatal("the other session lives")
+		}
+		if o = methods(t, h, b); len(o.Sessions) != 1 || len(o.Browsers) != 0 || len(o.Methods) != 2 {
+			t.Fatalf("%+v", o)
+		}
+
+		// Without the passkey only the password would be left.
+		h.prove(t, b, ada, policy.ActMethodRemove, done.CredentialID)
+		_, err = h.enrol.RemoveMethod(ctx, b.Caller, done.CredentialID)
+		wantCode(t, err, "method.last")
+		for _, kind := range []string{"method.added", "method.lead", "method.renamed", "method.removed"} {
+			if !slices.Contains(h.Notices(ada), kind) || !slices.Contains(h.Acts(ada), kind+" done") {
+				t.Errorf("%s: %v %v", kind, h.Notices(ada), h.Acts(ada))
+			}
+		}
+	})
+}
+
+func TestG73_NothingChangesWithoutAFreshProofOfItsOwn(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b := h.Person("ada", method.TOTP, method.Passkey), h.Browser()
+		pending := h.Browser()
+		s := pending.Type(pending.Identify(pending.Open(signin.Target{}).Attempt, "ada").Attempt, signintest.Password)
+		stranger := pending.Caller
+		stranger.Session = secret.NewString(s.Attempt)
+		b.SignIn(ada, signin.Target{}, false)
+		key := ada.Creds[method.Passkey]
+		tries := func(c signin.Caller) (errs []error) {
+			_, e1 := h.enrol.OfferMethod(ctx, c, method.Passkey)
+			_, e2 := h.enrol.RemoveMethod(ctx, c, key)
+			_, e3 := h.enrol.RenameMethod(ctx, c, key, "mine")
+			_, e4 := h.enrol.SetLead(ctx, c, method.TOTP)
+			_, e5 := h.enrol.ChangePassword(ctx, c, "another long password")
+			_, e6 := h.enrol.ForgetBrowser(ctx, c, "x")
+			return []error{e1, e2, e3, e4, e5, e6}
+		}
+		for i, err := range tries(b.Caller) {
+			if !fault.IsKind(err, fault.Forbidden) {
+				t.Errorf("%d with a session alone: %v", i, err)
+			}
+		}
+		for i, err := range tries(stranger) {
+			if !fault.IsKind(err, fault.Unauthenticated) {
+				t.Errorf("%d after the password alone: %v", i, err)
+			}
+		}
+		h.prove(t, b, ada, policy.ActMethodRemove, key)
+		h.Clock.Add(enrol.ProofFor + time.Second)
+		_, err := h.enrol.RemoveMethod(ctx, b.Caller, key)
+		wantCode(t, err, "enrol.proof_needed")
+		if acts := h.Acts(ada); slices.Contains(acts, "method.removed done") {
+			t.Fatal(acts)
+		}
+	})
+}
+
+func TestG75_SomebodyElsesThings(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, eve, b, a := h.Person("ada", method.Passkey), h.Person("eve", method.Passkey), h.Browser(), h.Browser()
+		there := a.SignIn(ada, signin.Target{}, false)
+		b.SignIn(eve, signin.Target{}, false)
+		key := ada.Creds[method.Passkey]
+		h.prove(t, b, eve, policy.ActMethodRemove, key)
+		_, err := h.enrol.RemoveMethod(ctx, b.Caller, key)
+		wantCode(t, err, "enrol.method_gone")
+		h.prove(t, b, eve, policy.ActMethodRename, key)
+		_, err = h.enrol.RenameMethod(ctx, b.Caller, key, "eve's")
+		wantCode(t, err, "enrol.method_gone")
+		_, err = h.enrol.EndSession(ctx, b.Caller, there.SessionID)
+		wantCode(t, err, "session.gone")
+		_, err = h.enrol.ReportSignIn(ctx, b.Caller, methods(t, h, a).Recent[0].ID)
+		wantCode(t, err, "incident.unknown")
+	})
+}
+
+func TestOneProofOneChange(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b := h.Person("ada", method.Passkey), h.Browser()
+		h.Enrol(ada, method.TOTP)
+		b.SignIn(ada, signin.Target{}, false)
+		h.prove(t, b, ada, policy.ActMethodRename, ada.Creds[method.TOTP])
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		done := 0
+		for range 10 {
+			wg.Go(func() {
+				_, err := h.enrol.RenameMethod(ctx, b.Caller, ada.Creds[method.TOTP], "phone")
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					done++
+				}
+			})
+		}
+		wg.Wait()
+		if done != 1 {
+			t.Fatalf("%d changes from one proof", done)
+		}
+	})
+}
+
+func TestChangePassword(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b, other := h.Person("ada", method.TOTP), h.Browser(), h.Browser()
+		b.SignIn(ada, signin.Target{}, true)
+		other.SignIn(ada, signin.Target{}, true)
+		h.prove(t, b, ada, policy.ActPasswordChange, "")
+		if _, err := h.enrol.ChangePassword(ctx, b.Caller, "short"); !fault.IsKind(err, fault.BadInput) {
+			t.Fatal(err)
+		}
+		done, err := h.enrol.ChangePassword(ctx, b.Caller, "seven quiet lighthouses")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Keep(done.SetSession, done.SetRemembered)
+		o := methods(t, h, b)
+		if len(o.Sessions) != 1 || len(o.Browsers) != 1 || o.HereFamily != o.Browsers[0].Family {
+			t.Fatalf("%d sessions, browsers %v", len(o.Sessions), o.Browsers)
+		}
+		fresh := h.Browser()
+		s := fresh.Type(fresh.Identify(fresh.Open(signin.Target{}).Attempt, "ada").Attempt, signintest.Password)
+		if s.Known {
+			t.Fatal("the old password lives")
+		}
+		s = fresh.Type(s.Attempt, "seven quiet lighthouses")
+		if !s.Known || !slices.Contains(h.Notices(ada), "password.changed") {
+			t.Fatal(s, h.Notices(ada))
+		}
+	})
+}
+
+func TestThisWasntMe(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b, thief := h.Person("ada", method.TOTP), h.Browser(), h.Browser()
+		thief.SignIn(ada, signin.Target{}, true)
+		thief.Session = secret.String{}
+		s := thief.Type(thief.Identify(thief.Open(signin.Target{}).Attempt, "ada").Attempt, signintest.Password)
+		if s.Kind != signin.StepDone {
+			t.Fatalf("%+v", s)
+		}
+		b.SignIn(ada, signin.Target{}, false)
+		o := methods(t, h, b)
+		i := slices.IndexFunc(o.Recent, func(r enrol.Recent) bool { return r.Session == s.SessionID })
+		if i < 0 {
+			t.Fatalf("%+v", o.Recent)
+		}
+		if _, err := h.enrol.ReportSignIn(ctx, b.Caller, o.Recent[i].ID); err != nil {
+			t.Fatal(err)
+		}
+		o = methods(t, h, b)
+		if len(o.Browsers) != 0 || !slices.Contains(h.Acts(ada), "incident.reported done") || !slices.Contains(h.Notices(ada), "incident.reported") {
+			t.Fatalf("%v %v", o.Browsers, h.Acts(ada))
+		}
+		if _, _, err := h.Flow.Who(ctx, thief.Caller); !fault.IsKind(err, fault.Unauthenticated) {
+			t.Fatal(err)
+		}
+		if _, _, err := h.Flow.Who(ctx, b.Caller); err != nil {
+			t.Fatal(err)
+		}
+		done, err := h.enrol.EndSession(ctx, b.Caller, o.Here)
+		if err != nil || done.SetSession == nil || !done.SetSession.Empty() {
+			t.Fatal(done, err)
+		}
+	})
+}
+
+func TestForgetThisBrowser(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b := h.Person("ada", method.TOTP), h.Browser()
+		b.SignIn(ada, signin.Target{}, true)
+		family := methods(t, h, b).HereFamily
+		h.prove(t, b, ada, policy.ActBrowserForget, family)
+		done, err := h.enrol.ForgetBrowser(ctx, b.Caller, family)
+		if err != nil || done.SetRemembered == nil || len(done.SetRemembered) != 0 {
+			t.Fatal(done, err)
+		}
+		if o := methods(t, h, b); len(o.Browsers) != 0 || o.HereFamily != "" || len(o.Sessions) != 1 {
+			t.Fatalf("%+v", o)
+		}
+	})
+}
+
+func TestSecurityPageAsksAgainAfterAWhile(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b := h.Person("ada", method.Passkey), h.Browser()
+		b.SignIn(ada, signin.Target{}, false)
+		methods(t, h, b)
+		h.Clock.Add(16 * time.Minute)
+		_, err := h.enrol.Overview(ctx, b.Caller)
+		wantCode(t, err, "enrol.proof_needed")
+		h.prove(t, b, ada, policy.ActSecurityPage, "")
+		methods(t, h, b)
+	})
+}
+
+func (h house) invite(t *testing.T, name string) (people.Person, secret.String) {
+	t.Helper()
+	now := h.Clock.Now()
+	p := people.Person{ID: people.ID(secret.NewID(now)), Username: name, Email: name + "@example.ac.uk", State: people.Invited, Created: now, Updated: now}
+	var typed secret.String
+	err := h.inTx(ctx, func(s enrol.Store) (err error) {
+		if err = s.AddPerson(ctx, p); err != nil {
+			return err
+		}
+		typed, err = enrol.Invite(ctx, s, now, p.ID, "first-administrator", 30*time.Minute, "cli:test")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, typed
+}
+
+func TestInvitationToAPasskey(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		p, typed := h.invite(t, "grace")
+		b, other := h.Browser(), h.Browser()
+		_, err := h.enrol.OpenInvitation(ctx, b.Caller, enrol.NewTyped().Reveal())
+		wantCode(t, err, "invitation.invalid")
+		forgiving := " " + strings.ToUpper(strings.ReplaceAll(typed.Reveal(), "-", " "))
+		w, err := h.enrol.OpenInvitation(ctx, b.Caller, strings.ReplaceAll(forgiving, "0", "O"))
+		if err != nil || w.Person.ID != p.ID || !slices.Contains(w.Kinds, method.Passkey) {
+			t.Fatal(w, err)
+		}
+		if _, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal()); err != nil {
+			t.Fatal("the same browser may come back:", err)
+		}
+		_, err = h.enrol.OpenInvitation(ctx, other.Caller, typed.Reveal())
+		wantCode(t, err, "invitation.invalid")
+		_, err = h.enrol.OfferFirst(ctx, other.Caller, w.Ref, method.Passkey)
+		wantCode(t, err, "invitation.invalid")
+		offer, err := h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.Passkey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		grace := &signintest.Person{Person: p, Clock: h.Clock}
+		answer := register(t, h, grace, offer)
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		done := 0
+		for range 5 {
+			wg.Go(func() {
+				_, err := h.enrol.FinishFirst(ctx, b.Caller, w.Ref, method.Passkey, offer.Sealed, "key", answer)
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					done++
+				}
+			})
+		}
+		wg.Wait()
+		if done != 1 {
+			t.Fatalf("used %d times", done)
+		}
+		_, err = h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+		wantCode(t, err, "invitation.invalid")
+		if s := b.SignIn(grace, signin.Target{}, false); s.Kind != signin.StepDone {
+			t.Fatalf("%+v", s)
+		}
+		if !slices.Contains(h.Acts(grace), "invitation.used done") || !slices.Contains(h.Notices(grace), "invitation.used") {
+			t.Fatal(h.Acts(grace), h.Notices(grace))
+		}
+	})
+}
+
+func TestInvitationNeedsMoreThanAPassword(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		for i, order := range [][]method.Kind{{method.Password, method.TOTP}, {method.TOTP, method.Password}} {
+			p, typed := h.invite(t, []string{"grace", "hedy"}[i])
+			b := h.Browser()
+			w, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			who := &signintest.Person{Person: p, Clock: h.Clock}
+			for n, kind := range order {
+				answer, sealed := method.Answer{Text: signintest.Password}, ""
+				if kind == method.TOTP {
+					offer, err := h.enrol.OfferFirst(ctx, b.Caller, w.Ref, kind)
+					if err != nil {
+						t.Fatal(err)
+					}
+					answer, sealed = register(t, h, who, offer), offer.Sealed
+				}
+				if _, err := h.enrol.FinishFirst(ctx, b.Caller, w.Ref, kind, sealed, "mine", answer); err != nil {
+					t.Fatal(kind, err)
+				}
+				_, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+				if open := err == nil; open != (n == 0) {
+					t.Fatalf("after %s: open %v", kind, open)
+				}
+				if state(t, h, p.ID) == people.Active != (n == 1) {
+					t.Fatalf("after %s: state %d", kind, state(t, h, p.ID))
+				}
+			}
+			if s := b.SignIn(who, signin.Target{}, false); s.Kind != signin.StepDone {
+				t.Fatalf("%+v", s)
+			}
+		}
+	})
+}
+
+func state(t *testing.T, h house, id people.ID) (s people.State) {
+	t.Helper()
+	err := h.inTx(ctx, func(tx enrol.Store) error {
+		p, err := tx.PersonByID(ctx, id)
+		s = p.State
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestInvitationEnds(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		_, typed := h.invite(t, "grace")
+		b := h.Browser()
+		w, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Clock.Add(30 * time.Minute)
+		_, err = h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.Passkey)
+		wantCode(t, err, "invitation.invalid")
+		_, err = h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+		wantCode(t, err, "invitation.invalid")
+		for range 40 {
+			_, err = h.enrol.OpenInvitation(ctx, b.Caller, "no")
+		}
+		wantCode(t, err, "invitation.too_many")
+		_, again := h.invite(t, "hedy")
+		if _, err := h.enrol.OpenInvitation(ctx, b.Caller, again.Reveal()); err != nil {
+			t.Fatal("a right one is never held up:", err)
+		}
+	})
+}
+
+func TestTypedSecret(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		s := enrol.NewTyped().Reveal()
+		hash, ok := enrol.TypedHash(s)
+		upper, _ := enrol.TypedHash(strings.ToUpper(s))
+		if !ok || seen[s] || !bytes.Equal(hash, upper) || strings.ContainsAny(s, "oil1") {
+			t.Fatal("bad secret")
+		}
+		seen[s] = true
+	}
+	if _, ok := enrol.TypedHash(strings.Repeat("-", 1<<20)); ok {
+		t.Fatal("anything goes")
+	}
+}
