@@ -141,8 +141,10 @@ func planMap(what string, current, wanted map[string]any) []Change {
 
 // differ lists the fields that are not equal.
 func differ(before, after map[string]string) []string {
+	keys := maps.Clone(before)
+	maps.Copy(keys, after)
 	var out []string
-	for _, k := range slices.Sorted(maps.Keys(after)) {
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
 		if before[k] != after[k] {
 			out = append(out, fmt.Sprintf("%s: %s → %s", k, orNone(before[k]), orNone(after[k])))
 		}
