@@ -121,7 +121,7 @@ func (m *Method) repeats(folded string) bool {
 		if !periodic(r, p) {
 			continue
 		}
-		return p <= 3 || m.listed(string(r[:p])) || m.listed(core(string(r[:p])))
+		return p <= 4 || m.listed(string(r[:p])) || m.listed(core(string(r[:p])))
 	}
 	return false
 }
