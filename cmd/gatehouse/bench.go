@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,15 +21,17 @@ type benchRun struct {
 	core    int // the server's own
 	window  time.Duration
 	workers []int
-	few     int // people in the small house
-	many    int // people in the large one
+	few     int    // people in the small house
+	many    int    // people in the large one
+	only    string // operations whose name contains it, and nothing else
+	profile string // file for the server's CPU profile
 	note    func(format string, args ...any)
 	report  benchReport
 }
 
 func newBenchCommand() *cobra.Command {
 	var asJSON, quick bool
-	var dir string
+	var dir, only, profile string
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure every operation against a null server",
@@ -38,7 +41,7 @@ func newBenchCommand() *cobra.Command {
 			"requests, signature checks and signatures, and one grouped durable commit. docs/performance.md explains the figures.",
 		Args: takes(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := &benchRun{dir: dir, window: 4 * time.Second, workers: []int{1, 8, 32}, few: 1_000, many: 100_000}
+			b := &benchRun{dir: dir, only: only, profile: profile, window: 4 * time.Second, workers: []int{1, 8, 32}, few: 1_000, many: 100_000}
 			if quick {
 				b.window, b.many = 700*time.Millisecond, 20_000
 			}
@@ -65,7 +68,9 @@ func newBenchCommand() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of tables")
 	c.Flags().BoolVar(&quick, "quick", false, "look for a shorter time at fewer people: rough figures")
 	c.Flags().StringVar(&dir, "dir", "", "keep the databases in this folder, on the disk that is to be measured (default: a temporary one)")
-	c.AddCommand(newBenchNullCommand())
+	c.Flags().StringVar(&only, "only", "", "measure the operations whose name contains this, and nothing else")
+	c.Flags().StringVar(&profile, "profile", "", "write a CPU profile of the server into this file (with --only: of those operations)")
+	c.AddCommand(newBenchNullCommand(), newBenchServeCommand())
 	return c
 }
 
@@ -93,6 +98,13 @@ func (b *benchRun) run(ctx context.Context) error {
 	if err := b.house(ctx, small); err != nil {
 		return err
 	}
+	if b.only != "" {
+		b.report.judge()
+		return nil
+	}
+	if err := b.startAndMemory(ctx, small); err != nil {
+		return err
+	}
 	b.note("seeding %d people", b.many)
 	large, err := seedBench(ctx, filepath.Join(b.dir, "large"), b.many)
 	if err != nil {
@@ -113,6 +125,9 @@ func (b *benchRun) null(ctx context.Context, s *benchSeed) error {
 	}
 	defer p.stop()
 	for _, op := range bench.NullOperations(func(options []byte) (json.RawMessage, error) { return s.sign(0, options) }) {
+		if !strings.Contains(op.Name, b.only) {
+			continue
+		}
 		r, err := b.loop(ctx, p, op, 8)
 		if err != nil {
 			return fmt.Errorf("null server: %w", err)
@@ -122,14 +137,17 @@ func (b *benchRun) null(ctx context.Context, s *benchSeed) error {
 	return p.stop()
 }
 
-// house measures Gatehouse: every operation, the start, the memory.
+// house measures Gatehouse: every operation.
 func (b *benchRun) house(ctx context.Context, s *benchSeed) error {
 	p, err := b.startHouse(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer func() { p.stop() }()
+	defer p.stop()
 	for _, op := range s.house.Operations() {
+		if !strings.Contains(op.Name, b.only) {
+			continue
+		}
 		for _, workers := range b.workers {
 			r, err := b.loop(ctx, p, op, workers)
 			if err != nil {
@@ -138,10 +156,8 @@ func (b *benchRun) house(ctx context.Context, s *benchSeed) error {
 			b.report.House = append(b.report.House, r)
 		}
 	}
-	if err := p.stop(); err != nil {
-		return err
-	}
-	return b.startAndMemory(ctx, s)
+	b.profile = "" // what follows is no operation
+	return p.stop()
 }
 
 // startAndMemory measures what a fresh process on existing data needs: time to its first answer, and memory at rest and

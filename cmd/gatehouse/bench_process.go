@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"sync"
 	"syscall"
 	"time"
@@ -43,6 +44,9 @@ func (p *benchProcess) complaint() error {
 func (p *benchProcess) stop() error { return p.ended() }
 
 func (b *benchRun) startHouse(ctx context.Context, s *benchSeed) (*benchProcess, error) {
+	if b.profile != "" {
+		return b.start(ctx, "gatehouse:", s, "/.well-known/openid-configuration", "bench", "serve", "--config", s.config, "--profile", b.profile)
+	}
 	return b.start(ctx, "gatehouse:", s, "/.well-known/openid-configuration", "serve", "--config", s.config)
 }
 
@@ -121,6 +125,30 @@ func (p *benchProcess) settle(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// newBenchServeCommand is serve with a CPU profile, which serve itself has no way to make.
+func newBenchServeCommand() *cobra.Command {
+	var profile string
+	c := withConfig(&cobra.Command{Use: "serve", Short: "Serve with a CPU profile", Hidden: true, Args: takes(0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := configOf(cmd)
+			if err != nil {
+				return err
+			}
+			f, err := os.Create(profile)
+			if err != nil {
+				return err
+			}
+			if err := pprof.StartCPUProfile(f); err != nil {
+				return errors.Join(err, f.Close())
+			}
+			err = serve(cmd.Context(), c, cmd.ErrOrStderr())
+			pprof.StopCPUProfile()
+			return errors.Join(err, f.Close())
+		}})
+	c.Flags().StringVar(&profile, "profile", "", "the file to write")
+	return c
 }
 
 func newBenchNullCommand() *cobra.Command {
