@@ -134,7 +134,9 @@ func (f *Flow) remember(ctx context.Context, s Store, sit *situation, t *try, ou
 	if err := s.Record(ctx, entry); err != nil {
 		return err
 	}
-	out.setRemembered = append(slices.Clone(tokens), token)
+	// The oldest first: beyond session.MaxRemembered people it is the first ones who are forgotten.
+	tokens = append(slices.Clone(tokens), token)
+	out.setRemembered = tokens[max(0, len(tokens)-session.MaxRemembered):]
 	return nil
 }
 

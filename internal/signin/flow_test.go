@@ -287,3 +287,99 @@ func TestNewBrowserIsToldOnce(t *testing.T) {
 		t.Fatal(n)
 	}
 }
+
+func TestASecondTabGoesOnBesideTheFirstOnesSession(t *testing.T) {
+	h := quick(t)
+	h.Application("pat", "Patients", "clinic")
+	p := policy.Default()
+	p.Rules = append(p.Rules, policy.Rule{Name: "clinic", State: policy.RuleOn,
+		Applications: policy.Match{Categories: []string{"clinic"}}, Grant: policy.Grant{Strength: policy.StrengthPhishingResistant}})
+	h.Policy(p)
+	ada, b := h.Person("ada", method.TOTP, method.Passkey), h.Browser()
+	one := passwordGiven(b, "ada", signin.Target{Application: "pat"})
+	two := b.Choose(passwordGiven(b, "ada", signin.Target{}).Attempt, method.TOTP)
+	want(t, b.Answer(two.Attempt, method.TOTP, ada.Code(), false), signin.StepDone)
+	one = b.Show(one.Attempt)
+	want(t, one, signin.StepProve)
+	want(t, b.Answer(one.Attempt, method.Passkey, b.Touch(one, ada), false), signin.StepDone)
+	live, _, err := h.Flow.Who(ctx, b.Caller)
+	if err != nil || len(live.Evidence) != 4 || len(h.Sessions(ada)) != 1 {
+		t.Fatal(live.Evidence, err)
+	}
+}
+
+func TestLastUseIsSavedAtMostOnceAMinute(t *testing.T) {
+	h := quick(t)
+	ada, b := h.Person("ada", method.Passkey), h.Browser()
+	b.SignIn(ada, signin.Target{}, false)
+	views, writes := 0, 0
+	flow := signin.New(countingDeps(h, &views, &writes))
+	for range 20 {
+		h.Clock.Add(10 * time.Second)
+		if _, _, err := flow.Who(ctx, b.Caller); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if writes != 3 || views != 20 {
+		t.Fatalf("%d writes, %d views", writes, views)
+	}
+	for range 3 { // in use all day, it lives; its absolute end comes all the same
+		h.Clock.Add(7 * time.Hour)
+		if _, _, err := flow.Who(ctx, b.Caller); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Clock.Add(3 * time.Hour)
+	if _, _, err := flow.Who(ctx, b.Caller); !fault.IsKind(err, fault.Unauthenticated) {
+		t.Fatal("nothing extends a session:", err)
+	}
+	b.SignIn(ada, signin.Target{}, false)
+	h.Clock.Add(8 * time.Hour)
+	if _, _, err := flow.Who(ctx, b.Caller); !fault.IsKind(err, fault.Unauthenticated) {
+		t.Fatal("idle:", err)
+	}
+}
+
+func TestRememberedBrowserSkipsOnlyTheSecondProof(t *testing.T) {
+	both(t, func(t *testing.T, h *signintest.House) {
+		ada, b := h.Person("ada", method.TOTP), h.Browser()
+		want(t, b.SignIn(ada, signin.Target{}, true), signin.StepDone)
+		token := b.Remembered[0]
+		for day := range 4 {
+			h.Clock.Add(9 * 24 * time.Hour)
+			s := passwordGiven(b, "ada", signin.Target{})
+			if asked := s.Kind == signin.StepProve; asked != (day == 3) {
+				t.Fatalf("day %d: asked %v", 9*(day+1), asked)
+			}
+			if day == 3 {
+				break
+			}
+			live, _, err := h.Flow.Who(ctx, b.Caller)
+			if err != nil || len(live.Evidence) != 1 || live.Family == "" || b.Remembered[0].Equal(token) {
+				t.Fatal(live, err)
+			}
+			token = b.Remembered[0]
+		}
+		// Asked again, the member chooses again: one family for the person, five tokens at most.
+		want(t, b.SignIn(ada, signin.Target{}, true), signin.StepDone)
+		if len(b.Remembered) != 1 {
+			t.Fatal(len(b.Remembered))
+		}
+	})
+}
+
+func TestOneBrowserRemembersFivePeople(t *testing.T) {
+	h := quick(t)
+	b := h.Browser()
+	for _, name := range []string{"ann", "ben", "cat", "dan", "eve", "fay"} {
+		p := h.Person(name, method.TOTP)
+		want(t, b.SignIn(p, signin.Target{Another: true}, true), signin.StepDone)
+	}
+	b.Session = secret.String{}
+	if s := passwordGiven(b, "ann", signin.Target{}); s.Kind != signin.StepProve {
+		t.Fatal("the oldest was to go")
+	}
+	if s := passwordGiven(b, "fay", signin.Target{}); s.Kind != signin.StepDone {
+		t.Fatalf("the newest was to stay: %+v", s.Reasons)
+	}
+}

@@ -128,9 +128,15 @@ func (f *Flow) Who(ctx context.Context, caller Caller) (session.Session, people.
 	}
 	if now := f.Now(); session.NeedsTouch(live, now) {
 		live.LastSeen = now
-		if err := f.InTx(ctx, func(s Store) error { return s.TouchSession(ctx, live.ID, now) }); err != nil {
+		if err := f.Seen(ctx, live.ID, now); err != nil {
 			return session.Session{}, people.Person{}, err
 		}
 	}
 	return live, person, nil
+}
+
+// Seen saves that a session was used, for flows that loaded it by Session: call it where session.NeedsTouch says so,
+// outside any transaction.
+func (f *Flow) Seen(ctx context.Context, id string, at time.Time) error {
+	return f.InTx(ctx, func(s Store) error { return s.TouchSession(ctx, id, at) })
 }

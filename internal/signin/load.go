@@ -109,7 +109,9 @@ func (f *Flow) loadRow(ctx context.Context, s Store, sit *situation) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(row.Browser, sit.browser) || !sit.now.Before(row.Expires) || row.Session != sit.page.Session {
+	// A row that began without a session may go on beside one that another tab opened meanwhile.
+	foreign := row.Session != "" && row.Session != sit.page.Session
+	if !bytes.Equal(row.Browser, sit.browser) || !sit.now.Before(row.Expires) || foreign {
 		sit.gone = true
 		return nil
 	}
@@ -118,6 +120,7 @@ func (f *Flow) loadRow(ctx context.Context, s Store, sit *situation) error {
 		if sit.person, err = s.PersonByID(ctx, people.ID(row.Person)); err != nil {
 			return err
 		}
+		sit.proven = false
 	}
 	sit.known = true
 	return nil
