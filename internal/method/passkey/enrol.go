@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -51,7 +52,7 @@ type selection struct {
 // user handle is the person's ID, which is opaque and never changes.
 func (m *Method) Offer(in method.OfferInput) (method.Prompt, error) {
 	if in.Subject.ID == "" {
-		return method.Prompt{}, fault.New(fault.BadInput, "passkey.no_person", "Sign in before adding a passkey.")
+		return method.Prompt{}, refuse("passkey.no_person")
 	}
 	a := newAsked("create", in.Subject.ID, in.Now)
 	a.Algorithms, a.Attachment = m.set.Algorithms, m.set.Attachment
@@ -77,7 +78,8 @@ func (m *Method) Offer(in method.OfferInput) (method.Prompt, error) {
 	return prompt(o, a)
 }
 
-// Enrol judges a registration (section 7.1). It fails with fault BadInput whose code says which step refused.
+// Enrol judges a registration (section 7.1). It fails with fault BadInput whose code, or else whose cause, says which
+// step refused.
 func (m *Method) Enrol(in method.EnrolInput) (method.Credential, error) {
 	a, reason := readAsked(in.State, "create", in.Subject.ID, in.Now)
 	if reason == "" && in.Subject.ID == "" {
@@ -195,8 +197,10 @@ func (m *Method) register(a asked, p *protocol.ParsedCredentialCreationData, now
 	return rec, ""
 }
 
-// publicText is what a person can do about a refused registration; codes without a line share the last one.
+// publicText is what a person can do about a refused registration. What has no line here is no person's doing: it is
+// "passkey.refused", and the reason goes to the log.
 var publicText = map[string]string{
+	"passkey.no_person":          "Sign in before adding a passkey.",
 	"passkey.expired":            "This page waited too long. Start adding the passkey again.",
 	"passkey.already_registered": "This passkey is already on your account.",
 	"passkey.user_not_verified":  "This device did not check that it is you. Set up a PIN, fingerprint or face on it, then try again.",
@@ -208,9 +212,8 @@ var publicText = map[string]string{
 }
 
 func refuse(reason string) error {
-	text, ok := publicText[reason]
-	if !ok {
-		text = "That did not work. Start adding the passkey again."
+	if text, ok := publicText[reason]; ok {
+		return fault.New(fault.BadInput, reason, text)
 	}
-	return fault.New(fault.BadInput, reason, text)
+	return fault.New(fault.BadInput, "passkey.refused", "That did not work. Start adding the passkey again.").Because(errors.New(reason))
 }
