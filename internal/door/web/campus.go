@@ -72,6 +72,7 @@ var (
 
 const (
 	contrastText = 4.5 // WCAG 2.2 criterion 1.4.3, level AA
+	contrastDark = 6.2 // more than 4.5: thin light strokes on a dark ground look fainter than they measure
 	// maxShift is how far an accent may be moved and still be the campus's colour.
 	maxShift = 0.5
 )
@@ -100,13 +101,41 @@ func MakeAccent(c Colour) (Accent, error) {
 	}
 	a.Adjusted = share > 0
 	fitsDark := func(x Colour) bool {
-		return Contrast(x, darkGround.toward(x, 0.13)) >= contrastText && Contrast(x, darkText) >= contrastText
+		return Contrast(x, darkGround.toward(x, 0.13)) >= contrastDark && Contrast(x, darkText) >= contrastDark
 	}
-	share = 0
-	for a.Dark = c; !fitsDark(a.Dark); a.Dark = c.toward(white, share) {
+	for a.Dark, share = c, 0; !fitsDark(a.Dark); a.Dark = c.lighter(share) {
 		share += 0.01
 	}
 	return a, nil
+}
+
+// lighter moves the lightness of the HSL model (CSS Color 4, section 7) up by share of the way to white. Hue and
+// saturation stay, so that a deep blue becomes a light blue and no grey.
+func (c Colour) lighter(share float64) Colour {
+	r, g, b := float64(c.R)/255, float64(c.G)/255, float64(c.B)/255
+	hi, lo := max(r, g, b), min(r, g, b)
+	light := (hi + lo) / 2
+	chroma := hi - lo
+	hue, sat := 0.0, 0.0
+	if chroma > 0 {
+		sat = chroma / (1 - math.Abs(2*light-1))
+		switch hi {
+		case r:
+			hue = math.Mod((g-b)/chroma+6, 6)
+		case g:
+			hue = (b-r)/chroma + 2
+		default:
+			hue = (r-g)/chroma + 4
+		}
+	}
+	light += (1 - light) * min(1, share)
+	part := func(n float64) uint8 {
+		k := math.Mod(n+hue*2, 12)
+		a := sat * min(light, 1-light)
+		v := light - a*max(-1, min(k-3, 9-k, 1))
+		return uint8(math.Round(255 * max(0, min(1, v))))
+	}
+	return Colour{part(0), part(8), part(4)}
 }
 
 // stylesheet is the campus's own file: four tokens.

@@ -91,6 +91,7 @@ func (p *Pages) dress(c Campus) error {
 	if p.campus.HelpName == "" {
 		p.campus.HelpName = p.Texts.Text("en", "layout.desk", nil)
 	}
+	p.campus.HelpPhone = strings.ReplaceAll(p.campus.HelpPhone, " ", "\u00a0") // a number stays on one line
 	p.campus.Stylesheet = p.Static.Add("campus.css", p.Accent.stylesheet())
 	if c.Logo != nil {
 		if c.LogoType != ".svg" && c.LogoType != ".png" {

@@ -29,7 +29,9 @@ addEventListener("pageshow", (event) => {
   for (const button of document.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
 });
 
-const language = document.documentElement.lang || undefined;
+// The page's language in the reader's own variety: "en" as the browser's "en-GB".
+const page = document.documentElement.lang || "en";
+const language = navigator.languages?.find((l) => l.split("-")[0] === page.split("-")[0]) ?? page;
 for (const time of document.querySelectorAll("time[datetime]")) {
   const at = new Date(time.dateTime);
   if (isNaN(at)) continue;
@@ -54,3 +56,8 @@ if (problem) problem.focus();
 
 const forward = document.querySelector("form[data-forward]");
 if (forward && !forward.dataset.sent) forward.requestSubmit();
+
+// A page that waits for an answer says so before it is too old, and one press renews it.
+for (const note of document.querySelectorAll("[data-ages]")) {
+  setTimeout(() => { note.hidden = false; note.setAttribute("role", "status"); }, Number(note.dataset.ages) * 1000);
+}
