@@ -59,7 +59,7 @@ func (p Params) check() error {
 type Settings struct {
 	// Params of new hashes; zero: 19 MiB, 2 passes, 1 lane. Older hashes with less are made anew at the next sign-in.
 	Params Params
-	// Workers is how many hashes run at once. 0: one a CPU, as long as they fit into 128 MiB together.
+	// Workers is how many hashes run at once. 0: one a CPU, as long as they fit into 80 MiB together.
 	Workers int
 	// Queue is how many more may wait; 0: 64. Beyond it the answer is fault Busy.
 	Queue int
@@ -92,7 +92,7 @@ func New(s Settings) (*Method, error) {
 		return nil, err
 	}
 	if s.Workers == 0 {
-		fit := 128 * 1024 / int(s.Params.Memory)
+		fit := 80 * 1024 / int(s.Params.Memory)
 		s.Workers = max(1, min(runtime.GOMAXPROCS(0), fit))
 	}
 	if s.Queue == 0 {
