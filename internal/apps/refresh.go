@@ -113,7 +113,10 @@ func (f *Flow) rotate(ctx context.Context, s FlowStore, app Application, g Grant
 	}
 	g.RefreshHash = hash
 	plan.tokens.AccessToken, plan.access = opaque(app, g, scope, now)
-	st.grant, plan.standing, plan.save = g, st, &g
+	st.grant, plan.standing = g, st
+	if !again {
+		plan.save = &g // the same answer once more changes nothing, so that a crowd of them does not race
+	}
 	return plan, nil
 }
 
