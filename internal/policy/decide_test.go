@@ -135,6 +135,9 @@ func TestDecide(t *testing.T) {
 		{"remembered: never for more than MFA", []policy.Rule{phishing, remember}, ev(pw), and(remembered(day)), "ask passkey | pr strength"},
 		{"remembered: never where every time", []policy.Rule{rule("x", policy.Grant{Strength: policy.StrengthMFA, Freshness: policy.Freshness{EveryTime: true}}), remember}, ev(pw), and(remembered(time.Minute)), "ask passkey totp | x strength"},
 		{"remembered: the maximum age counts for it too", []policy.Rule{shift, remember}, ev(pw), and(remembered(9 * time.Hour)), "ask passkey totp | shift strength"},
+		{"remembered: the password itself is too old", []policy.Rule{shift, remember}, ev(prove(method.Password, now.Add(-9*time.Hour))), and(remembered(time.Hour)), "ask passkey totp password | shift strength"},
+		{"two ages: the shorter", []policy.Rule{shift, rule("hour", policy.Grant{Freshness: policy.Freshness{MaxAge: time.Hour}})}, ev(prove(method.Passkey, now.Add(-2*time.Hour))), nil, "ask passkey totp password | hour freshness.max_age"},
+		{"two ages, the other way round", []policy.Rule{rule("hour", policy.Grant{Freshness: policy.Freshness{MaxAge: time.Hour}}), shift}, ev(prove(method.Passkey, now.Add(-2*time.Hour))), nil, "ask passkey totp password | hour freshness.max_age"},
 		{"remembered: from the future is unknown", []policy.Rule{mfa, remember}, ev(pw), and(remembered(-time.Hour)), "ask passkey totp | mfa strength"},
 		{"inactive", []policy.Rule{anyProof}, ev(key), and(func(in *policy.Input) { in.Person.Active = false }), "deny | <account> account"},
 		{"nobody", []policy.Rule{anyProof}, ev(key), and(func(in *policy.Input) { in.Person.ID = "" }), "deny | <account> account"},
@@ -181,6 +184,27 @@ func TestUnknownProofsCountForNothing(t *testing.T) {
 		if d := policy.Decide(with(mfa), input(e)); d.Verdict != policy.Ask || !d.AuthTime.IsZero() {
 			t.Errorf("%s: %s", name, show(d))
 		}
+	}
+}
+
+// TestOneThingIsNotTwo: one credential that proves in two ways, and an inherence that no device checked.
+func TestOneThingIsNotTwo(t *testing.T) {
+	know := prove(method.Password, now)
+	have := know
+	have.Kind, have.Factors = "card", method.Possession
+	if d := policy.Decide(with(mfa), input(know, have)); d.Verdict == policy.Allow {
+		t.Error("one credential counts as two")
+	}
+	have.Credential = "c-card"
+	if d := policy.Decide(with(mfa), input(know, have)); d.Verdict != policy.Allow {
+		t.Error("a password and a card are not MFA")
+	}
+	touch := key
+	touch.UserVerified = false
+	again := touch
+	again.Credential = "c-2"
+	if d := policy.Decide(with(mfa), input(touch, again)); d.Verdict == policy.Allow {
+		t.Error("two touched keys count as a finger")
 	}
 }
 

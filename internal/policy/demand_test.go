@@ -48,6 +48,7 @@ func TestDemands(t *testing.T) {
 		{"prompt=login: one new proof", []policy.Rule{mfa}, ev(prove(method.Passkey, ago(time.Hour))), policy.Demand{FreshSince: ago(time.Minute)}, nil, nil, "ask passkey totp password | <application's demand> demand.login", "phr"},
 		{"prompt=login, given", []policy.Rule{mfa}, ev(prove(method.Passkey, ago(time.Hour)), prove(method.Password, ago(time.Minute))), policy.Demand{FreshSince: ago(time.Minute)}, nil, nil, "allow", "phr"},
 		{"another node's clock is a little ahead", []policy.Rule{mfa}, ev(pw, otp), policy.Demand{FreshSince: now.Add(time.Second)}, nil, nil, "ask passkey totp password | <application's demand> demand.login", refedsMFA},
+		{"prompt=login is not met by a remembered browser", []policy.Rule{mfa, remember}, ev(prove(method.Password, ago(time.Hour))), policy.Demand{FreshSince: ago(time.Minute)}, nil, remembered, "ask passkey totp | mfa strength", refedsSFA},
 		{"prompt=login over a remembered browser", []policy.Rule{mfa, remember}, ev(prove(method.Password, now)), policy.Demand{FreshSince: ago(time.Minute)}, nil, remembered, "allow", refedsSFA},
 	}
 	for _, c := range cases {
