@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"math/big"
+	"slices"
 
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 )
@@ -33,9 +34,7 @@ func checkEC2(k webauthncose.EC2PublicKeyData) bool {
 	if !ok || k.Curve == 0 {
 		return false
 	}
-	// ecdsa's own conversion to ecdh refuses the point at infinity and anything off the curve.
-	pub := ecdsa.PublicKey{Curve: curve, X: new(big.Int).SetBytes(k.XCoord), Y: new(big.Int).SetBytes(k.YCoord)}
-	_, err := pub.ECDH()
+	_, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, k.XCoord, k.YCoord))
 	return err == nil
 }
 

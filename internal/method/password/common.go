@@ -94,11 +94,19 @@ func builtin() *List {
 
 // fold is the form in which passwords are compared with lists and words.
 func fold(text string) string {
+	if plain(text) {
+		return strings.ToLower(text)
+	}
 	out, ok := normalise(text)
 	if !ok {
 		return ""
 	}
 	return cases.Fold().String(out)
+}
+
+// plain reports whether text is printable ASCII, for which folding is lower case: nearly all of a list.
+func plain(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // core leaves out what people append to make a common password pass: digits and exclamation marks at the end.
