@@ -230,32 +230,6 @@ func tooShort() Reason {
 	return Reason{RulePassword, "password_too_short", map[string]any{"min": 15}}
 }
 
-// reportOnly gives the reasons that report-only rules would add.
-func (p Policy) reportOnly(g goal, in Input, ps proofs) []Reason {
-	with := goal{
-		strengths: slices.Clone(g.strengths), fresh: slices.Clone(g.fresh), recent: g.recent,
-		everyTime: g.everyTime, rememberSet: g.rememberSet, remember: g.remember,
-	}
-	var names []string
-	for _, r := range p.Rules {
-		if r.State != RuleReportOnly {
-			continue
-		}
-		if ok, _ := r.matches(in); ok {
-			with.add(r, in)
-			names = append(names, r.Name)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	out := with.blocked
-	if rests, short := p.restsOnRemembered(with, in, ps); rests && !short {
-		return out
-	}
-	return append(out, p.reasons(with, ps, func(rule string) bool { return slices.Contains(names, rule) })...)
-}
-
 // restsOnRemembered reports whether the remembered browser may stand for the second proof; short: it could, were
 // the password long enough to be the only proof.
 func (p Policy) restsOnRemembered(g goal, in Input, ps proofs) (rests, short bool) {

@@ -157,6 +157,33 @@ func TestReportOnly(t *testing.T) {
 	}
 }
 
+// TestReportOnlyOverARememberedBrowser: a trial of a rule that remembered browsers would not pass shows in the log.
+func TestReportOnlyOverARememberedBrowser(t *testing.T) {
+	for code, g := range map[string]policy.Grant{
+		"remember":             {RememberSet: true},
+		"freshness.every_time": {Strength: policy.StrengthMFA, Freshness: policy.Freshness{EveryTime: true}},
+		"freshness.max_age":    {Freshness: policy.Freshness{MaxAge: time.Hour}},
+		"strength":             {Strength: policy.StrengthPhishingResistant},
+		"blocked":              {Block: true},
+		"":                     {RememberSet: true, Remember: 2 * day},
+	} {
+		trial := rule("trial", g)
+		trial.State = policy.RuleReportOnly
+		in := input(pw)
+		in.Remembered = &policy.Remembered{Since: now.Add(-day), ProvenAt: now.Add(-day)}
+		d := policy.Decide(with(mfa, remember, trial), in)
+		if d.Verdict != policy.Allow || !d.UsedRemembered {
+			t.Errorf("%s: a trial decided: %s", code, show(d))
+		}
+		if code == "" && len(d.ReportOnly) > 0 || code != "" && (len(d.ReportOnly) == 0 || d.ReportOnly[0].Rule != "trial") {
+			t.Errorf("%s: reported %+v", code, d.ReportOnly)
+		}
+		if code == "remember" && d.ReportOnly[0].Code != code {
+			t.Errorf("%s: reported %+v", code, d.ReportOnly)
+		}
+	}
+}
+
 func TestFreshestProofsAreUsed(t *testing.T) {
 	old := now.Add(-9 * time.Hour)
 	in := input(prove(method.Password, old), prove(method.TOTP, old), prove(method.Passkey, now.Add(-time.Hour)))

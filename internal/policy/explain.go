@@ -12,7 +12,8 @@ type RuleTrace struct {
 	Grant Grant
 }
 
-// Explain traces every rule of the policy in its order, and last the default rule where it holds. It decides
+// Explain traces every rule of the policy in its order, and last the built-in rule that
+// holds: the default where no rule names a strength, or the one of the act. It decides
 // nothing; Decide does.
 func Explain(p Policy, in Input) []RuleTrace {
 	if in.Act == "" {
@@ -36,6 +37,9 @@ func Explain(p Policy, in Input) []RuleTrace {
 	}
 	if signsIn(in.Act) && !named {
 		out = append(out, RuleTrace{Rule: RuleDefault, State: RuleOn, Applies: true, Grant: Grant{Strength: StrengthMFA}})
+	}
+	if !signsIn(in.Act) {
+		out = append(out, RuleTrace{Rule: RuleAct, State: RuleOn, Applies: true, Grant: Grant{Strength: p.level(in)}})
 	}
 	return out
 }
