@@ -1,9 +1,11 @@
 package web
 
 import (
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
 )
@@ -15,12 +17,16 @@ import (
 // for browsers without JavaScript.
 func (p *Pages) FormPost(w http.ResponseWriter, r *http.Request, action string, fields url.Values) error {
 	u, err := url.Parse(action)
-	if err != nil || u.Scheme == "" {
+	if err != nil || !mayLeadTo(u) {
 		return errBadAction
 	}
 	pageType(w)
-	httpdoor.AllowFormTo(w, u.Scheme+"://"+u.Host)
-	pg := &formPostPage{Action: action, Fields: sorted(fields)}
+	origin := u.Scheme + ":" // a native application's own scheme has no authority
+	if u.Host != "" {
+		origin += "//" + u.Host
+	}
+	httpdoor.AllowFormTo(w, origin)
+	pg := &formPostPage{Action: template.URL(action), Fields: sorted(fields)} // registered, and checked above
 	pg.Lang = p.Texts.Locale(r.Header.Get("Accept-Language"))
 	pg.Title = p.Texts.Text(pg.Lang, "formpost.title", nil)
 	return p.render(w, http.StatusOK, pg)
@@ -43,11 +49,21 @@ func (p *Pages) LoggedOut(w http.ResponseWriter, r *http.Request, application, b
 	lang := p.Texts.Locale(r.Header.Get("Accept-Language"))
 	pg := &messagePage{Lines: []string{p.Texts.Text(lang, "signout.done", nil), p.Texts.Text(lang, "signout.done_apps", nil)},
 		Next: "/signin", NextText: p.Texts.Text(lang, "signout.again", nil)}
-	if back != "" {
-		pg.Next, pg.NextText = back, p.Texts.Text(lang, "logout.back", map[string]any{"Application": application})
+	if u, err := url.Parse(back); back != "" && err == nil && mayLeadTo(u) {
+		pg.Next, pg.NextText = template.URL(back), p.Texts.Text(lang, "logout.back", map[string]any{"Application": application})
 	}
 	pg.Lang, pg.Title, pg.Help = lang, p.Texts.Text(lang, "signout.done_title", nil), "signout"
 	return p.render(w, http.StatusOK, pg)
+}
+
+// mayLeadTo accepts absolute addresses that a browser does not run: what was registered is a web address or a native
+// application's own scheme (RFC 8252 section 7.1).
+func mayLeadTo(u *url.URL) bool {
+	switch strings.ToLower(u.Scheme) {
+	case "", "javascript", "data", "vbscript", "blob", "file":
+		return false
+	}
+	return true
 }
 
 func sorted(v url.Values) []field {

@@ -122,8 +122,9 @@ func (*errorPage) name() string { return "error" }
 // messagePage says that something is done and leads on.
 type messagePage struct {
 	Shell
-	Lines          []string
-	Next, NextText string
+	Lines    []string
+	Next     template.URL // ours, or checked
+	NextText string
 }
 
 func (*messagePage) name() string { return "message" }
@@ -274,7 +275,7 @@ func (*helpPage) name() string { return "help" }
 // formPostPage carries an answer to an application (OAuth 2.0 Form Post Response Mode).
 type formPostPage struct {
 	Shell
-	Action string
+	Action template.URL // checked
 	Fields []field
 }
 
