@@ -207,11 +207,13 @@ func (f *Flow) turn(ctx context.Context, caller Caller, ref string, change func(
 		return Step{}, err
 	}
 	problem := change(&p)
-	var sit *situation
-	err = f.View(ctx, func(s Store) (err error) {
-		sit, err = f.load(ctx, s, caller, p)
-		return err
-	})
+	sit, err := f.stranger(caller, p)
+	if err == nil && !readsNothing(caller, p) {
+		err = f.View(ctx, func(s Store) (err error) {
+			sit, err = f.load(ctx, s, caller, p)
+			return err
+		})
+	}
 	if err != nil {
 		return Step{}, err
 	}

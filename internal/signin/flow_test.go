@@ -383,3 +383,35 @@ func TestOneBrowserRemembersFivePeople(t *testing.T) {
 		t.Fatalf("the newest was to stay: %+v", s.Reasons)
 	}
 }
+
+// A refresh counts every proof given since it was asked for, also in another tab, and the new session keeps them all.
+func TestRefreshBesideAnotherTab(t *testing.T) {
+	h := quick(t)
+	ada, b := h.Person("ada", method.TOTP), h.Browser()
+	want(t, b.SignIn(ada, signin.Target{}, false), signin.StepDone)
+	h.Clock.Add(time.Hour)
+	refresh := b.Open(signin.Target{Act: policy.ActRefreshSignIn})
+	page := b.Open(signin.Target{Act: policy.ActSecurityPage})
+	for _, s := range []signin.Step{page, refresh} {
+		for s.Kind == signin.StepProve {
+			if s.Method == method.Password {
+				s = b.Type(s.Attempt, signintest.Password)
+				continue
+			}
+			h.Clock.Add(time.Minute)
+			s = b.Answer(s.Attempt, s.Method, ada.Code(), false)
+		}
+	}
+	live, _, err := h.Flow.Who(ctx, b.Caller)
+	if err != nil || kindsOf(live.Evidence) < 2 {
+		t.Fatal(live.Evidence, err)
+	}
+}
+
+func kindsOf(log []method.Evidence) int {
+	kinds := map[method.Kind]bool{}
+	for _, e := range log {
+		kinds[e.Kind] = true
+	}
+	return len(kinds)
+}

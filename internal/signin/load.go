@@ -44,13 +44,18 @@ type situation struct {
 	knownBrowser bool
 }
 
+// stranger is a situation in which nothing is known.
+func (f *Flow) stranger(caller Caller, p page) (*situation, error) {
+	browser, err := browserHash(caller)
+	return &situation{caller: caller, browser: browser, page: p, now: f.Now()}, err
+}
+
 // load reads what the page rests on. It makes no difference for what a typed name means: nobody looks it up here.
 func (f *Flow) load(ctx context.Context, s Store, caller Caller, p page) (*situation, error) {
-	browser, err := browserHash(caller)
+	sit, err := f.stranger(caller, p)
 	if err != nil {
 		return nil, err
 	}
-	sit := &situation{caller: caller, browser: browser, page: p, now: f.Now()}
 	if sit.policy, err = s.PolicyInForce(ctx); err != nil {
 		return nil, err
 	}
@@ -69,6 +74,11 @@ func (f *Flow) load(ctx context.Context, s Store, caller Caller, p page) (*situa
 		return sit, f.loadOwned(ctx, s, sit)
 	}
 	return sit, nil
+}
+
+// readsNothing: such a page rests on nothing that is stored, and showing it costs no look into the store.
+func readsNothing(caller Caller, p page) bool {
+	return caller.Session.Empty() && p.Row == "" && p.Session == "" && p.Target.Application == ""
 }
 
 // loadLive finds the browser's session, and whether this attempt steps it up: it does unless another account was
@@ -96,7 +106,8 @@ func (f *Flow) loadLive(ctx context.Context, s Store, sit *situation) error {
 	return err
 }
 
-// loadRow finds the attempt that the page speaks of. It belongs to one browser, and a page of it to one session.
+// loadRow finds the attempt that the page speaks of. It belongs to one browser; loadLive has seen to the session. One
+// that began without a session may go on beside the one that another tab opened meanwhile.
 func (f *Flow) loadRow(ctx context.Context, s Store, sit *situation) error {
 	if sit.page.Row == "" {
 		return nil
@@ -109,9 +120,7 @@ func (f *Flow) loadRow(ctx context.Context, s Store, sit *situation) error {
 	if err != nil {
 		return err
 	}
-	// A row that began without a session may go on beside one that another tab opened meanwhile.
-	foreign := row.Session != "" && row.Session != sit.page.Session
-	if !bytes.Equal(row.Browser, sit.browser) || !sit.now.Before(row.Expires) || foreign {
+	if !bytes.Equal(row.Browser, sit.browser) || !sit.now.Before(row.Expires) {
 		sit.gone = true
 		return nil
 	}
