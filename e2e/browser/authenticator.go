@@ -60,8 +60,10 @@ func (a *Authenticator) Credentials() ([]*webauthn.Credential, error) {
 	return got.Credentials, err
 }
 
-// Take puts a key into it: a copy of another's makes a clone.
+// Take puts a key into it: a copy of another's makes a clone. Extensions are left behind.
 func (a *Authenticator) Take(c *webauthn.Credential) error {
-	_, err := chromedp.Call(a.tab.ctx, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: a.id, Credential: c})
+	_, err := chromedp.Call(a.tab.ctx, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: a.id, Credential: &webauthn.Credential{
+		CredentialID: c.CredentialID, IsResidentCredential: c.IsResidentCredential, RpID: c.RpID, PrivateKey: c.PrivateKey,
+		UserHandle: c.UserHandle, SignCount: c.SignCount, BackupEligibility: c.BackupEligibility, BackupState: c.BackupState}})
 	return err
 }

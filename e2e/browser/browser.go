@@ -176,7 +176,9 @@ func (t *Tab) Reload() error {
 func (t *Tab) URL() (string, error) { return chromedp.Run(t.ctx, chromedp.Location()) }
 
 // Text is what the page says, as a person reads it.
-func (t *Tab) Text() (string, error) { return Eval[string](t, "document.body ? document.body.innerText : ''") }
+func (t *Tab) Text() (string, error) {
+	return Eval[string](t, "document.body ? document.body.innerText : ''")
+}
 
 // Eval runs JavaScript in the page; a promise is awaited.
 func Eval[T any](t *Tab, expression string) (T, error) {
@@ -202,12 +204,24 @@ func (t *Tab) until(what string, done func() (bool, error)) error {
 	}
 }
 
-// Wait waits until the page says text (letter case and line breaks aside).
-func (t *Tab) Wait(text string) error {
-	want := fold(text)
-	return t.until(fmt.Sprintf("text %q", text), func() (bool, error) {
+// Wait waits until the page says one of the texts (letter case and line breaks aside).
+func (t *Tab) Wait(texts ...string) error {
+	return t.until(fmt.Sprintf("text %q", texts), func() (bool, error) {
 		have, err := t.Text()
-		return strings.Contains(fold(have), want), err
+		for _, text := range texts {
+			if strings.Contains(fold(have), fold(text)) {
+				return true, err
+			}
+		}
+		return false, err
+	})
+}
+
+// Gone waits until the page does not say text any more.
+func (t *Tab) Gone(text string) error {
+	return t.until(fmt.Sprintf("a page without %q", text), func() (bool, error) {
+		have, err := t.Text()
+		return have != "" && !strings.Contains(fold(have), fold(text)), err
 	})
 }
 

@@ -57,10 +57,7 @@ func TestMouseAndKeyboard(t *testing.T) {
 	check(t, tab.Click("Continue"))
 	check(t, tab.Wait("Welcome, Ada"))
 	check(t, tab.Back())
-	check(t, tab.until("the first page", func() (bool, error) {
-		text, err := tab.Text()
-		return !strings.Contains(text, "Welcome"), err
-	}))
+	check(t, tab.Gone("Welcome"))
 	check(t, tab.Reload())
 	check(t, tab.TabTo("Your name"))
 	check(t, tab.Type("Grace"))

@@ -99,7 +99,9 @@ func (v *Visitor) send(r *http.Request) (*Page, error) {
 func (p *Page) Text() string { return textOf(p.doc) }
 
 // Says reports whether the page says text, letter case aside.
-func (p *Page) Says(text string) bool { return strings.Contains(strings.ToLower(p.Text()), strings.ToLower(text)) }
+func (p *Page) Says(text string) bool {
+	return strings.Contains(strings.ToLower(p.Text()), strings.ToLower(text))
+}
 
 // Fields are the values to fill in, by label or by name.
 type Fields map[string]string
