@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
@@ -60,10 +61,28 @@ func (a *Authenticator) Credentials() ([]*webauthn.Credential, error) {
 	return got.Credentials, err
 }
 
+// keyToAdd is what WebAuthn.addCredential takes. The generated type always sends a field of an extension that Debian's
+// Chromium refuses.
+type keyToAdd struct {
+	AuthenticatorID webauthn.AuthenticatorID `json:"authenticatorId"`
+	Credential      struct {
+		ID         []byte  `json:"credentialId"`
+		Resident   bool    `json:"isResidentCredential"`
+		RPID       string  `json:"rpId"`
+		PrivateKey []byte  `json:"privateKey"`
+		UserHandle []byte  `json:"userHandle"`
+		Count      float64 `json:"signCount"`
+		Eligible   bool    `json:"backupEligibility"`
+		BackedUp   bool    `json:"backupState"`
+	} `json:"credential"`
+}
+
 // Take puts a key into it: a copy of another's makes a clone. Extensions are left behind.
 func (a *Authenticator) Take(c *webauthn.Credential) error {
-	_, err := chromedp.Call(a.tab.ctx, webauthn.AddCredential, webauthn.AddCredentialParams{AuthenticatorID: a.id, Credential: &webauthn.Credential{
-		CredentialID: c.CredentialID, IsResidentCredential: c.IsResidentCredential, RpID: c.RpID, PrivateKey: c.PrivateKey,
-		UserHandle: c.UserHandle, SignCount: c.SignCount, BackupEligibility: c.BackupEligibility, BackupState: c.BackupState}})
+	k := keyToAdd{AuthenticatorID: a.id}
+	k.Credential.ID, k.Credential.Resident, k.Credential.RPID = c.CredentialID, c.IsResidentCredential, c.RpID
+	k.Credential.PrivateKey, k.Credential.UserHandle, k.Credential.Count = c.PrivateKey, c.UserHandle, c.SignCount
+	k.Credential.Eligible, k.Credential.BackedUp = c.BackupEligibility, c.BackupState
+	_, err := chromedp.Call(a.tab.ctx, cdp.Command[keyToAdd, cdp.Empty]{Method: webauthn.CommandAddCredential}, k)
 	return err
 }
