@@ -83,6 +83,9 @@ func ReadCheckpoints(r io.Reader) ([]Checkpoint, error) {
 		if err := d.Decode(&c); err != nil {
 			return nil, fmt.Errorf("audit: checkpoint on line %d: %w", n, err)
 		}
+		if _, err := d.Token(); err != io.EOF {
+			return nil, fmt.Errorf("audit: line %d goes on after its checkpoint", n)
+		}
 		if c.At.IsZero() || len(c.Signature) == 0 {
 			return nil, fmt.Errorf("audit: line %d is not a checkpoint", n)
 		}

@@ -25,11 +25,16 @@ func Normalise(name string) string {
 			return ""
 		}
 	}
-	folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
-	if len(folded) > MaxNameBytes {
+	folded := fold(name)
+	// What folds further, or begins or ends with a space now, is no name: a form must be its own form.
+	if len(folded) > MaxNameBytes || folded != strings.TrimSpace(folded) || folded != fold(folded) {
 		return ""
 	}
 	return folded
+}
+
+func fold(name string) string {
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
 }
 
 // CheckUsername refuses what cannot be a username, saying what can.

@@ -36,10 +36,6 @@ var _ interface {
 	policy.Records
 } = (*store.Tx)(nil)
 
-func TestSQLite(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) *store.DB { return storetest.SQLite(t) })
-}
-
 func TestPostgreSQL(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) *store.DB { return storetest.Postgres(t) })
 }

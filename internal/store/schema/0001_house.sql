@@ -276,5 +276,6 @@ CREATE TABLE audit_checkpoints (
 	at   BIGINT NOT NULL,
 	line TEXT NOT NULL
 );
+CREATE INDEX audit_checkpoints_at ON audit_checkpoints (at);
 
 -- +goose Down

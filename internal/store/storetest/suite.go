@@ -61,6 +61,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 // start is the suite's present; the ports take time as an argument.
 var start = time.Date(2026, 9, 1, 8, 0, 0, 123_000, time.UTC)
 
+// Start is the suite's present, for tests beside it.
+func Start() time.Time { return start }
+
 func do(t testing.TB, db *store.DB, fn func(*store.Tx) error) {
 	t.Helper()
 	if err := db.InTx(context.Background(), fn); err != nil {

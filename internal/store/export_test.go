@@ -1,0 +1,23 @@
+package store
+
+// Statements gives every statement that an SQLite database has prepared so far; all its views must have ended.
+func Statements(db *DB) (all []string) {
+	e, ok := db.engine.(*liteEngine)
+	if !ok || db.closed.Load() {
+		return nil
+	}
+	conns := []*liteConn{e.writer.c}
+	for range cap(e.readers) {
+		c := <-e.readers
+		defer func() { e.readers <- c }()
+		if c != nil {
+			conns = append(conns, c)
+		}
+	}
+	for _, c := range conns {
+		for q := range c.stmts {
+			all = append(all, q)
+		}
+	}
+	return all
+}
