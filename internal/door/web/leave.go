@@ -131,8 +131,7 @@ func (p *Pages) helpPage(lang string) *helpPage {
 	}
 	for _, key := range p.Texts.Keys("error.") {
 		code := strings.TrimPrefix(key, "error.")
-		h.Messages = append(h.Messages, helpMessage{ID: anchor(code), Code: code,
-			Text: strings.ReplaceAll(p.Texts.Text(lang, key, nil), "<no value>", "…")})
+		h.Messages = append(h.Messages, helpMessage{ID: anchor(code), Code: code, Text: p.Texts.Text(lang, key, nil)})
 	}
 	return h
 }

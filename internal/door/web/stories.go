@@ -236,6 +236,11 @@ func otherStories() []Story {
 			v.Title = p.Texts.Text("en", "formpost.title", nil)
 			return v
 		}},
+		{"framed", "body", func(p *Pages) page {
+			v := &framedPage{Body: "<div class=\"card stack\"><h1>Another door’s page</h1><p>In our frame.</p></div>"}
+			v.Title, v.Wide = "Another door’s page", true
+			return v
+		}},
 		{"logout", "confirm", func(p *Pages) page {
 			v := &logoutPage{App: "Library", Action: "/oauth2/logout", Fields: []field{{"request", "z"}}}
 			v.Title = p.Texts.Text("en", "logout.title", nil)

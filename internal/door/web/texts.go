@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,8 @@ type Texts struct {
 	langs   []string
 	// plain holds the texts that need no parameters, so that pages need not go through the bundle.
 	plain map[string]map[string]string
+	// parts are the texts with parameters, cut at them: no template runs for them.
+	parts map[string]map[string][]part
 	all   map[string]*i18n.Localizer
 	known map[string]bool
 }
@@ -43,7 +46,7 @@ func LoadTexts() (*Texts, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Texts{plain: map[string]map[string]string{}, all: map[string]*i18n.Localizer{}, known: map[string]bool{}}
+	t := &Texts{plain: map[string]map[string]string{}, parts: map[string]map[string][]part{}, all: map[string]*i18n.Localizer{}, known: map[string]bool{}}
 	tags := []language.Tag{language.English}
 	for _, name := range names {
 		raw, err := localeFiles.ReadFile(name)
@@ -59,14 +62,19 @@ func LoadTexts() (*Texts, error) {
 		if lang != "en" {
 			tags = append(tags, language.Make(lang))
 		}
-		plain := map[string]string{}
+		plain, parts := map[string]string{}, map[string][]part{}
 		for _, m := range file.Messages {
 			t.known[m.ID] = true
-			if m.One == "" && !strings.Contains(m.Other, "{{") {
+			if m.One != "" {
+				continue // a plural form: the bundle chooses it
+			}
+			if cuts := cut(m.Other); len(cuts) == 1 && cuts[0].name == "" {
 				plain[m.ID] = m.Other
+			} else {
+				parts[m.ID] = cuts
 			}
 		}
-		t.plain[lang] = plain
+		t.plain[lang], t.parts[lang] = plain, parts
 		t.all[lang] = i18n.NewLocalizer(bundle, lang)
 	}
 	t.matcher = language.NewMatcher(tags)
@@ -116,7 +124,52 @@ func (t *Texts) Text(lang, key string, params map[string]any) string {
 	if s, ok := t.plain[lang][key]; ok {
 		return s
 	}
+	if parts, ok := t.parts[lang][key]; ok {
+		return join(parts, params)
+	}
 	return t.localise(lang, &i18n.LocalizeConfig{MessageID: key, TemplateData: params})
+}
+
+// part is a piece of a text: words, or the name of a parameter.
+type part struct{ words, name string }
+
+var parameter = regexp.MustCompile(`\{\{\.([A-Za-z]+)\}\}`)
+
+// cut takes a text apart at its parameters.
+func cut(text string) []part {
+	var out []part
+	at := 0
+	for _, m := range parameter.FindAllStringSubmatchIndex(text, -1) {
+		if m[0] > at {
+			out = append(out, part{words: text[at:m[0]]})
+		}
+		out = append(out, part{name: text[m[2]:m[3]]})
+		at = m[1]
+	}
+	if at < len(text) || len(out) == 0 {
+		out = append(out, part{words: text[at:]})
+	}
+	return out
+}
+
+// join fills parameters in; one that is not given becomes "…".
+func join(parts []part, params map[string]any) string {
+	var b strings.Builder
+	for _, p := range parts {
+		if p.name == "" {
+			b.WriteString(p.words)
+			continue
+		}
+		switch v := params[p.name].(type) {
+		case nil:
+			b.WriteString("…")
+		case string:
+			b.WriteString(v)
+		default:
+			fmt.Fprint(&b, v)
+		}
+	}
+	return b.String()
 }
 
 // Count gives a text in the plural form for n, which the text calls {{.Count}}.
