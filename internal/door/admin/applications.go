@@ -38,7 +38,7 @@ type Client struct {
 }
 
 type (
-	appPath struct {
+	AppPath struct {
 		ID string `path:"id" maxLength:"64"`
 	}
 	appsOut struct {
@@ -63,7 +63,7 @@ type (
 		}
 	}
 	rotateIn struct {
-		appPath
+		AppPath
 		Body struct {
 			AtOnce bool `json:"at_once,omitempty" doc:"The present secret stops working now; otherwise at the next change."`
 		}
@@ -104,7 +104,7 @@ func (a *API) applications() {
 		})
 	route(a, "POST", "/applications", "create-application", "Register an application", manage.AppsWrite, a.addApplication)
 	route(a, "GET", "/applications/{id}", "get-application", "One application, by id or client id", manage.AppsRead,
-		func(ctx context.Context, by manage.By, in *appPath) (*appOut, error) {
+		func(ctx context.Context, by manage.By, in *AppPath) (*appOut, error) {
 			app, err := a.Flow.Application(ctx, by, in.ID)
 			return &appOut{shownApp(app)}, err
 		})
@@ -116,11 +116,11 @@ func (a *API) applications() {
 			return out, err
 		})
 	route(a, "POST", "/applications/{id}/close", "close-application", "Close an application: its tokens are worth nothing from now on", manage.AppsWrite,
-		func(ctx context.Context, by manage.By, in *appPath) (*doneOut, error) {
+		func(ctx context.Context, by manage.By, in *AppPath) (*doneOut, error) {
 			return &doneOut{}, a.Flow.SetClosed(ctx, by, in.ID, true)
 		})
 	route(a, "POST", "/applications/{id}/open", "open-application", "Open a closed application again", manage.AppsWrite,
-		func(ctx context.Context, by manage.By, in *appPath) (*doneOut, error) {
+		func(ctx context.Context, by manage.By, in *AppPath) (*doneOut, error) {
 			return &doneOut{}, a.Flow.SetClosed(ctx, by, in.ID, false)
 		})
 }

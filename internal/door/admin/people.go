@@ -57,10 +57,10 @@ type (
 		State string `query:"state" doc:"Only accounts in this state: invited, active, suspended, left."`
 		Sort  string `query:"sort" doc:"username (the default and, so far, the only order)."`
 	}
-	personPath struct {
+	PersonPath struct {
 		ID string `path:"id" maxLength:"254" doc:"The person's id."`
 	}
-	whyBody struct {
+	WhyBody struct {
 		Why string `json:"why" minLength:"1" maxLength:"200" doc:"Goes into the audit trail."`
 	}
 	peopleOut struct {
@@ -72,15 +72,15 @@ type (
 	personOut struct{ Body Person }
 	addIn     struct{ Body Details }
 	changeIn  struct {
-		personPath
+		PersonPath
 		Body struct {
 			Details
 			Version int64 `json:"version" minimum:"1"`
 		}
 	}
 	whyIn struct {
-		personPath
-		Body whyBody
+		PersonPath
+		Body WhyBody
 	}
 	issuedOut struct {
 		Body struct {
@@ -94,7 +94,7 @@ type (
 		}
 	}
 	oneSession struct {
-		personPath
+		PersonPath
 		Session string `path:"session" maxLength:"64"`
 	}
 	endedOut struct {
@@ -124,7 +124,7 @@ func (a *API) people() {
 			return &personOut{shownPerson(p)}, err
 		})
 	route(a, "GET", "/people/{id}", "get-person", "One person", manage.PeopleRead,
-		func(ctx context.Context, by manage.By, in *personPath) (*personOut, error) {
+		func(ctx context.Context, by manage.By, in *PersonPath) (*personOut, error) {
 			p, err := a.Flow.Person(ctx, by, in.ID)
 			return &personOut{shownPerson(p)}, err
 		})
@@ -145,7 +145,7 @@ func (a *API) people() {
 			return &doneOut{}, a.Flow.RestorePerson(ctx, by, people.ID(in.ID), in.Body.Why)
 		})
 	route(a, "POST", "/people/{id}/invite", "invite-person", "Issue an invitation to register a first method", manage.PeopleWrite,
-		func(ctx context.Context, by manage.By, in *personPath) (*issuedOut, error) {
+		func(ctx context.Context, by manage.By, in *PersonPath) (*issuedOut, error) {
 			typed, expires, err := a.Flow.Invite(ctx, by, people.ID(in.ID), "invitation", manage.InviteFor)
 			return issued(typed.Reveal(), expires, err)
 		})
@@ -156,7 +156,7 @@ func (a *API) people() {
 		})
 	route(a, "GET", "/people/{id}/sessions", "list-sessions", "A person's live sessions", manage.PeopleRead, a.listSessions)
 	route(a, "DELETE", "/people/{id}/sessions", "end-sessions", "End all sessions, grants and remembered browsers", manage.PeopleWrite,
-		func(ctx context.Context, by manage.By, in *personPath) (*endedOut, error) {
+		func(ctx context.Context, by manage.By, in *PersonPath) (*endedOut, error) {
 			n, err := a.Flow.EndSessions(ctx, by, people.ID(in.ID), "")
 			out := &endedOut{}
 			out.Body.Ended = n
@@ -215,7 +215,7 @@ func (a *API) listPeople(ctx context.Context, by manage.By, in *peopleIn) (*peop
 	return out, err
 }
 
-func (a *API) listSessions(ctx context.Context, by manage.By, in *personPath) (*sessionsOut, error) {
+func (a *API) listSessions(ctx context.Context, by manage.By, in *PersonPath) (*sessionsOut, error) {
 	open, err := a.Flow.Sessions(ctx, by, people.ID(in.ID))
 	if err != nil {
 		return nil, err

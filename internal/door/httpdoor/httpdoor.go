@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,6 +100,7 @@ type Door struct {
 	ids     requestIDs
 	cross   *http.CrossOriginProtection
 	hsts    bool
+	routes  []string
 }
 
 // New checks the configuration.
@@ -168,6 +170,7 @@ func (d *Door) Handle(mux *http.ServeMux, kind Kind, pattern string, h Handler) 
 
 // HandleSized is Handle with another body limit in bytes.
 func (d *Door) HandleSized(mux *http.ServeMux, kind Kind, pattern string, maxBody int64, h Handler) {
+	d.routes = append(d.routes, kind.String()+" "+pattern)
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != nil && r.Body != http.NoBody {
 			if r.ContentLength > maxBody {
@@ -187,6 +190,24 @@ func (d *Door) HandleSized(mux *http.ServeMux, kind Kind, pattern string, maxBod
 			d.Answer(w, r, kind, err)
 		}
 	})
+}
+
+// Routes is the inventory: "KIND PATTERN" of everything that was registered through this door, sorted (attack G79).
+func (d *Door) Routes() []string { return slices.Sorted(slices.Values(d.routes)) }
+
+// String is the kind's name in the inventory.
+func (k Kind) String() string {
+	switch k {
+	case Page:
+		return "page"
+	case Entry:
+		return "entry"
+	case API:
+		return "api"
+	case Probe:
+		return "probe"
+	}
+	return "unknown"
 }
 
 // Fallback registers "/" on mux: 405 with Allow where another method would do, else 404.
