@@ -29,7 +29,7 @@ type Visitor struct {
 // New is a browser that was never used before.
 func New() *Visitor {
 	j := &jar{}
-	return &Visitor{jar: j, client: &http.Client{Jar: j, Transport: &http.Transport{Proxy: nil}, CheckRedirect: func(r *http.Request, via []*http.Request) error {
+	return &Visitor{jar: j, client: &http.Client{Jar: j, Transport: &recorder{jar: j}, CheckRedirect: func(r *http.Request, via []*http.Request) error {
 		if len(via) > 20 {
 			return errors.New("visitor: it redirects for ever")
 		}
@@ -58,6 +58,27 @@ func (v *Visitor) Refused() []string {
 	defer v.jar.mu.Unlock()
 	return slices.Clone(v.jar.refused)
 }
+
+// Visited are all addresses that were asked for so far, redirects included, as they stand in the logs of everything on
+// the way.
+func (v *Visitor) Visited() []string {
+	v.jar.mu.Lock()
+	defer v.jar.mu.Unlock()
+	return slices.Clone(v.jar.visited)
+}
+
+// recorder keeps the addresses that go over the wire.
+type recorder struct{ jar *jar }
+
+// RoundTrip sends the request without a proxy.
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	r.jar.mu.Lock()
+	r.jar.visited = append(r.jar.visited, request.URL.String())
+	r.jar.mu.Unlock()
+	return direct.RoundTrip(request)
+}
+
+var direct http.RoundTripper = &http.Transport{Proxy: nil}
 
 // Page is what came back at the end of the redirects.
 type Page struct {
@@ -158,6 +179,7 @@ type jar struct {
 	mu      sync.Mutex
 	cookies map[string][]*http.Cookie
 	refused []string
+	visited []string
 }
 
 // SetCookies keeps what a browser would keep.
