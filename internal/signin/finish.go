@@ -75,7 +75,6 @@ func (f *Flow) elevate(ctx context.Context, s Store, sit *situation, out *outcom
 
 // begin starts a session. The one that this browser had ends, with what it opened.
 func (f *Flow) begin(ctx context.Context, s Store, sit *situation, out *outcome) error {
-	evidence := sit.evidence()
 	if sit.live != nil {
 		if err := f.endSession(ctx, s, sit.live.ID); err != nil {
 			return err
@@ -87,7 +86,7 @@ func (f *Flow) begin(ctx context.Context, s Store, sit *situation, out *outcome)
 		}
 	}
 	beginning := session.Beginning{
-		Person: sit.person.ID, Browser: sit.browser, Evidence: evidence,
+		Person: sit.person.ID, Browser: sit.browser, Evidence: sit.row.Evidence,
 		Address: address(sit.caller), Agent: sit.caller.Agent,
 	}
 	if out.decision.UsedRemembered {

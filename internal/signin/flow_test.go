@@ -384,16 +384,18 @@ func TestOneBrowserRemembersFivePeople(t *testing.T) {
 	}
 }
 
-// A refresh counts every proof given since it was asked for, also in another tab, and the new session keeps them all.
+// A refresh counts its own proofs alone, and what it begins keeps them all.
 func TestRefreshBesideAnotherTab(t *testing.T) {
 	h := quick(t)
 	ada, b := h.Person("ada", method.TOTP), h.Browser()
-	want(t, b.SignIn(ada, signin.Target{}, false), signin.StepDone)
+	first := b.SignIn(ada, signin.Target{}, false)
 	h.Clock.Add(time.Hour)
 	refresh := b.Open(signin.Target{Act: policy.ActRefreshSignIn})
 	page := b.Open(signin.Target{Act: policy.ActSecurityPage})
-	for _, s := range []signin.Step{page, refresh} {
+	for i, s := range []signin.Step{page, refresh} {
+		asked := map[method.Kind]bool{}
 		for s.Kind == signin.StepProve {
+			asked[s.Method] = true
 			if s.Method == method.Password {
 				s = b.Type(s.Attempt, signintest.Password)
 				continue
@@ -401,17 +403,48 @@ func TestRefreshBesideAnotherTab(t *testing.T) {
 			h.Clock.Add(time.Minute)
 			s = b.Answer(s.Attempt, s.Method, ada.Code(), false)
 		}
+		want(t, s, signin.StepDone)
+		live, _, err := h.Flow.Who(ctx, b.Caller)
+		if err != nil || len(asked) != 2 || (live.ID == first.SessionID) != (i == 0) {
+			t.Fatal(live, asked, err)
+		}
+		if i == 1 && (len(live.Evidence) != 2 || live.Evidence[0].Kind == live.Evidence[1].Kind) {
+			t.Fatal(live.Evidence)
+		}
 	}
-	live, _, err := h.Flow.Who(ctx, b.Caller)
-	if err != nil || kindsOf(live.Evidence) < 2 {
-		t.Fatal(live.Evidence, err)
-	}
+	want(t, b.Show(refresh.Attempt), signin.StepDone)
 }
 
-func kindsOf(log []method.Evidence) int {
-	kinds := map[method.Kind]bool{}
-	for _, e := range log {
-		kinds[e.Kind] = true
+// A password that was changed while its hash was computed proves nothing any more.
+func TestPasswordChangedMeanwhile(t *testing.T) {
+	h := quick(t)
+	ada, b := h.Person("ada", method.TOTP), h.Browser()
+	other := h.Person("other")
+	d, writes := h.Flow.Deps, 0
+	d.InTx = func(ctx context.Context, fn func(signin.Store) error) error {
+		if writes++; writes == 2 {
+			err := h.InTx(ctx, func(s signin.Store) error {
+				hers, err := s.CredentialsOf(ctx, string(ada.ID))
+				if err != nil {
+					return err
+				}
+				theirs, err := s.CredentialsOf(ctx, string(other.ID))
+				if err != nil {
+					return err
+				}
+				hers[0].State = theirs[0].State
+				return s.UpdateCredential(ctx, hers[0])
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return h.InTx(ctx, fn)
 	}
-	return len(kinds)
+	s := b.Identify(b.Open(signin.Target{}).Attempt, "ada")
+	s, err := signin.New(d).Answer(ctx, b.Caller, s.Attempt, method.Password, method.Answer{Text: signintest.Password}, false)
+	if err != nil || s.Known {
+		t.Fatal(s, err)
+	}
+	wantProblem(t, s, "signin.already_used")
 }

@@ -181,15 +181,15 @@ func ownAct(act policy.Act) bool {
 // evidence is what this attempt may rest on: the session's log and the attempt's own.
 //
 // An act of its own counts fresh proofs only from its own attempt: a proof given meanwhile for another act names
-// that other act. "Refresh my sign-in" counts nothing from before it was asked for.
+// that other act. "Refresh my sign-in" counts nothing of the session that it is to replace.
 func (sit *situation) evidence() []method.Evidence {
 	var log []method.Evidence
+	target := sit.page.Target
 	if sit.live != nil && sit.person.ID == sit.livePerson.ID {
-		started := sit.page.Target.Started
 		for _, e := range sit.live.Evidence {
 			switch {
-			case sit.page.Target.Act == policy.ActRefreshSignIn && e.At.Before(started):
-			case ownAct(sit.page.Target.Act) && !e.At.Before(started):
+			case target.Act == policy.ActRefreshSignIn && sit.live.Created.Before(target.Started):
+			case ownAct(target.Act) && !e.At.Before(target.Started):
 			default:
 				log = append(log, e)
 			}
