@@ -94,3 +94,45 @@ func BenchmarkView(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPeople looks up one of many people by name, and signs them in: the figures at 1,000 and 100,000 people
+// belong together.
+func BenchmarkPeople(b *testing.B) {
+	for _, n := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			db := storetest.SQLite(b)
+			ctx := context.Background()
+			for from := 0; from < n; from += 1000 {
+				if err := db.InTx(ctx, func(tx *store.Tx) error { return addMany(ctx, tx, from, from+1000) }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			now := time.Now()
+			i := 0
+			b.ResetTimer()
+			for b.Loop() {
+				i++
+				name := fmt.Sprint("person", i*7919%n)
+				if err := db.InTx(ctx, func(tx *store.Tx) error {
+					p, err := tx.PersonByName(ctx, name)
+					if err != nil {
+						return err
+					}
+					return signInOnce(ctx, tx, fmt.Sprint("s", i), p.ID, now)
+				}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func addMany(ctx context.Context, tx *store.Tx, from, to int) error {
+	for i := from; i < to; i++ {
+		name := fmt.Sprint("person", i)
+		if err := tx.AddPerson(ctx, people.Person{ID: people.ID(secret.NewID(time.Now())), Username: name, Email: name + "@example.org", State: people.Active}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

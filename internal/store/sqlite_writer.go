@@ -8,7 +8,12 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
+
+// stuckAfter is when a group is reported as stuck in the log: the usual cause is a member that calls InTx inside InTx and
+// waits for itself.
+const stuckAfter = 10 * time.Second
 
 // maxGroup bounds the members of one commit, and so the time until the first is acknowledged.
 const maxGroup = 64
@@ -38,6 +43,8 @@ type writer struct {
 
 	// current are the unanswered jobs of the group under way, for abandon.
 	current []*job
+	// watch reports a group that does not end.
+	watch *time.Timer
 }
 
 // job is one caller's transaction.
@@ -60,6 +67,10 @@ const (
 
 func startWriter(c *liteConn, chain string, log *slog.Logger) *writer {
 	w := &writer{c: c, chain: chain, log: log, queue: make(chan *job, 4*maxGroup), done: make(chan struct{})}
+	w.watch = time.AfterFunc(stuckAfter, func() {
+		w.log.Error("a write transaction does not end; does it open another one inside?", "after", stuckAfter)
+	})
+	w.watch.Stop()
 	go w.loop()
 	return w
 }
@@ -117,9 +128,11 @@ func (w *writer) loop() {
 		go w.loop()
 	}()
 	for j := range w.queue {
+		w.watch.Reset(stuckAfter)
 		for todo := []*job{j}; len(todo) > 0; {
 			todo = w.group(todo)
 		}
+		w.watch.Stop()
 	}
 	drained = true
 }
