@@ -44,7 +44,7 @@ func (s *stage) build(ctx context.Context) (*house, error) {
 		return nil, err
 	}
 	h, err := openHouse(ctx, houseConfig{Base: s.base, DSN: filepath.Join(s.dir, "gatehouse.db"), Node: "demo", Keyring: ring,
-		Campus: s.campus, Now: s.clock.Now, Log: s.log})
+		Campus: s.campus, Now: s.clock.Now, Log: s.log, Banner: "A demonstration: nobody here is real. People, passcodes and mail", BannerPath: "/demo"})
 	if err != nil {
 		return nil, err
 	}

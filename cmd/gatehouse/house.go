@@ -45,6 +45,8 @@ type houseConfig struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Proxies []netip.Prefix
+	// Banner stands above every page and leads to a local path; "" for none.
+	Banner, BannerPath string
 	// Passwords are the password method's settings but its context words; zero: the defaults.
 	Passwords password.Settings
 }
@@ -193,7 +195,9 @@ type doors struct {
 
 // openDoors builds every door on one mux.
 func (h *house) openDoors(metrics httpdoor.Metrics) (*doors, error) {
-	pages, err := web.NewPages(webCampus(h.Campus), h.Log)
+	dress := webCampus(h.Campus)
+	dress.Banner, dress.BannerURL = h.Banner, h.BannerPath
+	pages, err := web.NewPages(dress, h.Log)
 	if err != nil {
 		return nil, err
 	}

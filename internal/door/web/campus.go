@@ -18,6 +18,8 @@ type Campus struct {
 	LogoType string
 	// HomeURL is where somebody goes who leaves the sign-in page; may be "".
 	HomeURL string
+	// Banner stands above every page and leads to BannerURL: the demonstration says there what it is. "" for none.
+	Banner, BannerURL string
 	// HelpName is who helps ("IT service desk"); the others may be "".
 	HelpName, HelpURL, HelpPhone, HelpMail string
 }

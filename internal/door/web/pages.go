@@ -42,6 +42,7 @@ func (s *Shell) ProblemField() string {
 type campusView struct {
 	Name, Logo, Stylesheet, HomeURL        string
 	HelpName, HelpURL, HelpPhone, HelpMail string
+	Banner, BannerURL                      string
 }
 
 // Problem is what was wrong with the last press.

@@ -84,7 +84,7 @@ func (p *Pages) dress(c Campus) error {
 		return err
 	}
 	p.campus = campusView{Name: c.Name, HomeURL: c.HomeURL, HelpName: c.HelpName, HelpURL: c.HelpURL,
-		HelpPhone: c.HelpPhone, HelpMail: c.HelpMail}
+		HelpPhone: c.HelpPhone, HelpMail: c.HelpMail, Banner: c.Banner, BannerURL: c.BannerURL}
 	if p.campus.Name == "" {
 		p.campus.Name = "Gatehouse"
 	}
