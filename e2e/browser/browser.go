@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -225,11 +226,11 @@ func (t *Tab) Gone(text string) error {
 	})
 }
 
-// WaitURL waits until the address contains part and the page is there.
-func (t *Tab) WaitURL(part string) error {
-	return t.until(fmt.Sprintf("address with %q", part), func() (bool, error) {
+// WaitURL waits until the address contains one of the parts and the page is there.
+func (t *Tab) WaitURL(parts ...string) error {
+	return t.until(fmt.Sprintf("address with %q", parts), func() (bool, error) {
 		url, err := t.URL()
-		if err != nil || !strings.Contains(url, part) {
+		if err != nil || !slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(url, part) }) {
 			return false, err
 		}
 		state, err := Eval[string](t, "document.readyState")

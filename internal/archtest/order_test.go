@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -28,9 +29,12 @@ func order(t *testing.T) []Line {
 	return lines
 }
 
+// read parses the tree once for all tests.
+var read = sync.OnceValues(func() ([]File, error) { return ReadTree(root) })
+
 func tree(t *testing.T) []File {
 	t.Helper()
-	files, err := ReadTree(root)
+	files, err := read()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,9 +79,12 @@ func (h *House) passwordSignIn(ctx context.Context, w *Worker) error {
 		return err
 	}
 	guest := h.Guest(int(h.next.Add(1) % uint64(h.Guests)))
-	page, err = w.Expect(ctx, http.StatusOK, Request{Method: http.MethodPost, Path: "/signin", Page: true,
+	next, err := w.Expect(ctx, http.StatusSeeOther, Request{Method: http.MethodPost, Path: "/signin", Page: true,
 		Form: url.Values{"attempt": {Field(page.Body, "attempt")}, "name": {guest}}})
 	if err != nil {
+		return err
+	}
+	if page, err = w.Expect(ctx, http.StatusOK, Request{Method: http.MethodGet, Path: next.Location, Page: true}); err != nil {
 		return err
 	}
 	return h.arrive(w.Do(ctx, Request{Method: http.MethodPost, Path: "/signin/password", Page: true,

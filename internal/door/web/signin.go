@@ -41,14 +41,14 @@ func (s *Web) identify(w http.ResponseWriter, r *http.Request, c signin.Caller) 
 		return err
 	}
 	step, err := s.SignIn.Identify(r.Context(), c, form.Get("attempt"), form.Get("name"))
-	return s.step(w, r, c, step, err)
+	return s.onward(w, r, c, step, err)
 }
 
 // otherName shows the first page again for the same attempt: "not you?".
 func (s *Web) otherName(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
 	step, err := s.SignIn.Show(r.Context(), c, r.URL.Query().Get("attempt"))
-	if err == nil && step.Kind == signin.StepProve && !step.Known {
-		step.Kind, step.Name = signin.StepIdentify, ""
+	if err == nil && step.Kind == signin.StepProve && !namesAct(step) {
+		step.Kind, step.Name, step.Problem = signin.StepIdentify, "", nil
 	}
 	return s.step(w, r, c, step, err)
 }
@@ -59,7 +59,7 @@ func (s *Web) choose(w http.ResponseWriter, r *http.Request, c signin.Caller) er
 		return err
 	}
 	step, err := s.SignIn.Choose(r.Context(), c, form.Get("attempt"), method.Kind(form.Get("kind")))
-	return s.step(w, r, c, step, err)
+	return s.onward(w, r, c, step, err)
 }
 
 func (s *Web) answer(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
@@ -69,8 +69,14 @@ func (s *Web) answer(w http.ResponseWriter, r *http.Request, c signin.Caller) er
 	}
 	kind := method.Kind(r.PathValue("method"))
 	step, err := s.SignIn.Answer(r.Context(), c, form.Get("attempt"), kind, answerOf(kind, form), form.Get("remember") == "yes")
+	return s.onward(w, r, c, step, err)
+}
+
+// onward leads to the next question at an address of its own, so that a reload or the back button asks it again
+// instead of sending the last answer a second time.
+func (s *Web) onward(w http.ResponseWriter, r *http.Request, c signin.Caller, step signin.Step, err error) error {
 	if err == nil && step.Problem == nil && step.Kind == signin.StepProve && len(step.Attempt) <= maxRef {
-		s.cookies(w, step) // a reload of the next question must not send this answer again
+		s.cookies(w, step)
 		return httpdoor.SeeOther(w, "/signin?attempt="+url.QueryEscape(step.Attempt))
 	}
 	return s.step(w, r, c, step, err)
@@ -185,16 +191,21 @@ func (s *Web) ask(r *http.Request, c signin.Caller, step signin.Step) ask {
 	a.RememberDays = int(step.RememberFor.Hours() / 24)
 	a.Restart = "/signin/name?attempt=" + url.QueryEscape(step.Attempt)
 	a.WayOut = a.Restart
-	if step.Known {
-		a.WayOut = "/signin"
+	if a.Session {
+		a.WayOut = "/apps"
 	}
-	if step.Target.Act != "" && step.Target.Act != policy.ActSignIn {
+	if namesAct(step) {
 		a.Act = s.actSentence(r, c, step.Target)
 		if a.Session {
-			a.WayOut = "/security"
+			a.WayOut = securityPath
 		}
 	}
 	return a
+}
+
+// namesAct reports whether the proof is for an act of its own: then nobody else can give it.
+func namesAct(step signin.Step) bool {
+	return step.Target.Act != "" && step.Target.Act != policy.ActSignIn
 }
 
 func (s *Web) helpFor(step signin.Step) string {
