@@ -20,7 +20,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 )
 
-//go:embed templates/*.html
+//go:embed templates/*.html templates/campus.part
 var templateFiles embed.FS
 
 //go:embed static
@@ -104,33 +104,50 @@ func (p *Pages) dress(c Campus) error {
 
 // fixed are the calls whose result never changes within a language; they are written into the template before it is
 // parsed, so that a page costs only what is its own.
-var fixed = regexp.MustCompile(`\{\{(t|static|icon|smallicon) "([^"{}]+)"\}\}`)
+var fixed = regexp.MustCompile(`\{\{(t|static|icon|smallicon|campus) "([^"{}]+)"\}\}`)
+
+// read gives a template's text with its fixed calls written in. parts are the campus's, by name.
+func (p *Pages) read(lang, name string, parts *template.Template) (string, error) {
+	raw, err := templateFiles.ReadFile(name)
+	if err != nil {
+		return "", err
+	}
+	var failed error
+	text := fixed.ReplaceAllStringFunc(string(raw), func(call string) string {
+		m := fixed.FindStringSubmatch(call)
+		switch m[1] {
+		case "t":
+			if s, ok := p.Texts.plain[lang][m[2]]; ok {
+				return html.EscapeString(s)
+			}
+			return call
+		case "static":
+			return html.EscapeString(p.Static.URL(m[2]))
+		case "icon":
+			return string(icon(m[2]))
+		case "smallicon":
+			return string(smallIcon(m[2]))
+		}
+		var part strings.Builder
+		if err := parts.ExecuteTemplate(&part, m[2], &p.campus); err != nil {
+			failed = err
+		}
+		return strings.ReplaceAll(part.String(), "{{", "{{`{{`}}") // a campus's braces are text
+	})
+	return text, failed
+}
 
 func (p *Pages) parse(lang string) (map[string]*template.Template, error) {
 	funcs := p.Texts.funcs(lang, p.Static.URL)
-	read := func(name string) (string, error) {
-		raw, err := templateFiles.ReadFile(name)
-		if err != nil {
-			return "", err
-		}
-		return fixed.ReplaceAllStringFunc(string(raw), func(call string) string {
-			m := fixed.FindStringSubmatch(call)
-			switch m[1] {
-			case "t":
-				if s, ok := p.Texts.plain[lang][m[2]]; ok {
-					return html.EscapeString(s)
-				}
-				return call
-			case "static":
-				return html.EscapeString(p.Static.URL(m[2]))
-			case "icon":
-				return string(icon(m[2]))
-			}
-			return string(smallIcon(m[2]))
-		}), nil
-	}
-	text, err := read("templates/layout.html")
+	text, err := p.read(lang, "templates/campus.part", nil)
 	if err != nil {
+		return nil, err
+	}
+	parts, err := template.New("campus").Funcs(funcs).Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if text, err = p.read(lang, "templates/layout.html", parts); err != nil {
 		return nil, err
 	}
 	layout, err := template.New("layout").Funcs(funcs).Parse(text)
@@ -147,7 +164,7 @@ func (p *Pages) parse(lang string) (map[string]*template.Template, error) {
 		if short == "layout" {
 			continue
 		}
-		if text, err = read(name); err != nil {
+		if text, err = p.read(lang, name, parts); err != nil {
 			return nil, err
 		}
 		own, err := layout.Clone()

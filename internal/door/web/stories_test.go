@@ -204,7 +204,7 @@ func TestStoriesWritten(t *testing.T) {
 
 // TestPagesOfNobodyEscape: what people type stays text.
 func TestPagesOfNobodyEscape(t *testing.T) {
-	p, err := NewPages(Campus{Name: `<b>"Campus"</b>`, HelpName: "<i>"}, nil)
+	p, err := NewPages(Campus{Name: `<b>"Campus"</b>{{.Nothing}}`, HelpName: "<i>"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
