@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatehouse-id/gatehouse/internal/door/web"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method"
@@ -24,8 +23,6 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/store/pgtest"
 	"github.com/gatehouse-id/gatehouse/internal/store/storetest"
 )
-
-var _ web.Security = (*enrol.Flow)(nil)
 
 var ctx = context.Background()
 
@@ -117,68 +114,80 @@ func TestAddRenameLeadRemove(t *testing.T) {
 		ada, b, other := h.Person("ada", method.TOTP), h.Browser(), h.Browser()
 		b.SignIn(ada, signin.Target{}, false)
 		other.SignIn(ada, signin.Target{}, true)
-		_, err := h.enrol.OfferMethod(ctx, b.Caller, method.Passkey)
-		wantCode(t, err, "enrol.proof_needed")
-
-		h.prove(t, b, ada, policy.ActMethodAdd, string(method.Passkey))
-		_, err = h.enrol.OfferMethod(ctx, b.Caller, method.TOTP)
-		wantCode(t, err, "enrol.proof_needed") // the proof names passkeys
-		offer, err := h.enrol.OfferMethod(ctx, b.Caller, method.Passkey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer := register(t, h, ada, offer)
-		_, err = h.enrol.AddMethod(ctx, other.Caller, method.Passkey, offer.Sealed, "x", answer)
-		wantCode(t, err, "enrol.proof_needed")
-		done, err := h.enrol.AddMethod(ctx, b.Caller, method.Passkey, offer.Sealed, "  My\tkey\x07 ", answer)
-		if err != nil || done.CredentialID == "" || len(done.AcceptedPasskeys) != 1 || string(done.UserHandle) != string(ada.ID) {
-			t.Fatal(done, err)
-		}
-		_, err = h.enrol.AddMethod(ctx, b.Caller, method.Passkey, offer.Sealed, "x", answer)
-		wantCode(t, err, "enrol.proof_needed") // consumed
-
-		o := methods(t, h, b)
-		i := slices.IndexFunc(o.Methods, func(c method.Credential) bool { return c.ID == done.CredentialID })
-		if i < 0 || o.Methods[i].Name != "My key" || o.Methods[i].State != nil || len(o.Sessions) != 2 || len(o.Browsers) != 1 || o.LeadNow != method.Passkey || len(o.Recent) == 0 {
-			t.Fatalf("%+v", o)
-		}
-
-		h.prove(t, b, ada, policy.ActMethodLead, string(method.TOTP))
-		if _, err := h.enrol.SetLead(ctx, b.Caller, method.TOTP); err != nil || methods(t, h, b).LeadNow != method.TOTP {
-			t.Fatal(err)
-		}
-		h.prove(t, b, ada, policy.ActMethodRename, done.CredentialID)
-		if _, err := h.enrol.RenameMethod(ctx, b.Caller, done.CredentialID, strings.Repeat("é", 90)); err != nil {
-			t.Fatal(err)
-		}
-
-		h.prove(t, b, ada, policy.ActMethodRemove, ada.Creds[method.TOTP])
-		before := b.Caller
-		removed, err := h.enrol.RemoveMethod(ctx, b.Caller, ada.Creds[method.TOTP])
-		if err != nil || removed.SetSession == nil {
-			t.Fatal(removed, err)
-		}
-		b.Keep(removed.SetSession, removed.SetRemembered)
-		if _, _, err := h.Flow.Who(ctx, before); !fault.IsKind(err, fault.Unauthenticated) {
-			t.Fatal("the old token lives")
-		}
-		if _, _, err := h.Flow.Who(ctx, other.Caller); !fault.IsKind(err, fault.Unauthenticated) {
-			t.Fatal("the other session lives")
-		}
-		if o = methods(t, h, b); len(o.Sessions) != 1 || len(o.Browsers) != 0 || len(o.Methods) != 2 {
-			t.Fatalf("%+v", o)
-		}
-
-		// Without the passkey only the password would be left.
-		h.prove(t, b, ada, policy.ActMethodRemove, done.CredentialID)
-		_, err = h.enrol.RemoveMethod(ctx, b.Caller, done.CredentialID)
-		wantCode(t, err, "method.last")
+		added := addKey(t, h, ada, b, other)
+		changeAndRemove(t, h, ada, b, other, added)
 		for _, kind := range []string{"method.added", "method.lead", "method.renamed", "method.removed"} {
 			if !slices.Contains(h.Notices(ada), kind) || !slices.Contains(h.Acts(ada), kind+" done") {
 				t.Errorf("%s: %v %v", kind, h.Notices(ada), h.Acts(ada))
 			}
 		}
 	})
+}
+
+// addKey adds a passkey in b, with everything tried that must not work.
+func addKey(t *testing.T, h house, ada *signintest.Person, b, other *signintest.Browser) (id string) {
+	t.Helper()
+	_, err := h.enrol.OfferMethod(ctx, b.Caller, method.Passkey)
+	wantCode(t, err, "enrol.proof_needed")
+
+	h.prove(t, b, ada, policy.ActMethodAdd, string(method.Passkey))
+	_, err = h.enrol.OfferMethod(ctx, b.Caller, method.TOTP)
+	wantCode(t, err, "enrol.proof_needed") // the proof names passkeys
+	offer, err := h.enrol.OfferMethod(ctx, b.Caller, method.Passkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := register(t, h, ada, offer)
+	_, err = h.enrol.AddMethod(ctx, other.Caller, method.Passkey, offer.Sealed, "x", answer)
+	wantCode(t, err, "enrol.proof_needed")
+	done, err := h.enrol.AddMethod(ctx, b.Caller, method.Passkey, offer.Sealed, "  My\tkey\x07 ", answer)
+	if err != nil || done.CredentialID == "" || len(done.AcceptedPasskeys) != 1 || string(done.UserHandle) != string(ada.ID) {
+		t.Fatal(done, err)
+	}
+	_, err = h.enrol.AddMethod(ctx, b.Caller, method.Passkey, offer.Sealed, "x", answer)
+	wantCode(t, err, "enrol.proof_needed") // consumed
+
+	o := methods(t, h, b)
+	i := slices.IndexFunc(o.Methods, func(c method.Credential) bool { return c.ID == done.CredentialID })
+	if i < 0 || o.Methods[i].Name != "My key" || o.Methods[i].State != nil || len(o.Sessions) != 2 || len(o.Browsers) != 1 || o.LeadNow != method.Passkey || len(o.Recent) == 0 {
+		t.Fatalf("%+v", o)
+	}
+	return done.CredentialID
+}
+
+// changeAndRemove chooses the lead, renames the passkey, removes the phone, and fails to remove the last method.
+func changeAndRemove(t *testing.T, h house, ada *signintest.Person, b, other *signintest.Browser, added string) {
+	t.Helper()
+	h.prove(t, b, ada, policy.ActMethodLead, string(method.TOTP))
+	if _, err := h.enrol.SetLead(ctx, b.Caller, method.TOTP); err != nil || methods(t, h, b).LeadNow != method.TOTP {
+		t.Fatal(err)
+	}
+	h.prove(t, b, ada, policy.ActMethodRename, added)
+	if _, err := h.enrol.RenameMethod(ctx, b.Caller, added, strings.Repeat("é", 90)); err != nil {
+		t.Fatal(err)
+	}
+
+	h.prove(t, b, ada, policy.ActMethodRemove, ada.Creds[method.TOTP])
+	before := b.Caller
+	removed, err := h.enrol.RemoveMethod(ctx, b.Caller, ada.Creds[method.TOTP])
+	if err != nil || removed.SetSession == nil {
+		t.Fatal(removed, err)
+	}
+	b.Keep(removed.SetSession, removed.SetRemembered)
+	if _, _, err := h.Flow.Who(ctx, before); !fault.IsKind(err, fault.Unauthenticated) {
+		t.Fatal("the old token lives")
+	}
+	if _, _, err := h.Flow.Who(ctx, other.Caller); !fault.IsKind(err, fault.Unauthenticated) {
+		t.Fatal("the other session lives")
+	}
+	if o := methods(t, h, b); len(o.Sessions) != 1 || len(o.Browsers) != 0 || len(o.Methods) != 2 {
+		t.Fatalf("%+v", o)
+	}
+
+	// Without the passkey only the password would be left.
+	h.prove(t, b, ada, policy.ActMethodRemove, added)
+	_, err = h.enrol.RemoveMethod(ctx, b.Caller, added)
+	wantCode(t, err, "method.last")
 }
 
 func TestG73_NothingChangesWithoutAFreshProofOfItsOwn(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gatehouse-id/gatehouse/internal/door/web"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/signin/signintest"
@@ -13,8 +12,6 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/store/pgtest"
 	"github.com/gatehouse-id/gatehouse/internal/store/storetest"
 )
-
-var _ web.SignIn = (*signin.Flow)(nil)
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 

@@ -123,10 +123,9 @@ type Attempt struct {
 	Session  string // the session it steps up, or ""
 	Evidence []method.Evidence
 	Target   Target
-	// Challenge is the sealed state of the prompt last shown, consumed with the answer.
-	Created time.Time
-	Expires time.Time
-	Version int64
+	Created  time.Time
+	Expires  time.Time
+	Version  int64
 }
 
 // Proof says that a session has just proven an act of its own; consumed by the act.
