@@ -47,8 +47,8 @@ func (t *Tx) RecordAggregated(ctx context.Context, e audit.Entry) error {
 		return err
 	}
 	kind := strangerKind{e.Act, e.Outcome, e.Door, e.Reason}
-	t.db.agg.add(kind, 1, e.At)
-	t.undo = append(t.undo, func() { t.db.agg.add(kind, -1, e.At) })
+	// Counted once the transaction is durable, so that what is repeated or rolled back is not counted twice.
+	t.after = append(t.after, func() { t.db.agg.add(kind, 1, e.At) })
 	return nil
 }
 
@@ -71,7 +71,7 @@ func (a *aggregate) add(kind strangerKind, n int64, at time.Time) {
 	if c.n == 0 || at.Before(c.first) {
 		c.first = at
 	}
-	c.n = max(0, c.n+n)
+	c.n += n
 }
 
 // take empties the counts that may be written now, or all.

@@ -150,10 +150,11 @@ type chainWalk struct {
 	marks map[int64][]byte
 	most  int64 // the furthest mark
 	boxes map[string]*personalBox
+	gone  map[string]bool // subjects without a key: whether the trail says that they were erased
 }
 
 func (db *DB) verifyChain(ctx context.Context, chain string, heads []audit.Head, report *audit.Report) (*audit.Problem, error) {
-	w := chainWalk{at: audit.Head{Chain: chain}, marks: map[int64][]byte{}, boxes: map[string]*personalBox{}}
+	w := chainWalk{at: audit.Head{Chain: chain}, marks: map[int64][]byte{}, boxes: map[string]*personalBox{}, gone: map[string]bool{}}
 	for _, h := range heads {
 		if have, ok := w.marks[h.Seq]; ok && !bytes.Equal(have, h.Hash) {
 			return &audit.Problem{Chain: chain, Seq: h.Seq, Why: "two checkpoints disagree about this entry"}, nil
@@ -229,10 +230,28 @@ func (w *chainWalk) personal(tx *Tx, r audit.Row, report *audit.Report) (*audit.
 		return &audit.Problem{Chain: r.Chain, Seq: r.Seq, Why: "personal data was changed: it does not open"}, nil
 	}
 	if !opened {
-		report.Erased++
-		return nil, nil
+		return w.erased(tx, r, report)
 	}
 	return audit.Opened(r, salt, text), nil
+}
+
+// erased accepts that a person's key is gone only where the trail says that the person was erased.
+func (w *chainWalk) erased(tx *Tx, r audit.Row, report *audit.Report) (*audit.Problem, error) {
+	was, asked := w.gone[r.Subject]
+	if !asked {
+		var one int64
+		var err error
+		was, err = tx.one("SELECT 1 FROM audit WHERE subject = $1 AND subject <> '' AND act = $2 LIMIT 1", []any{r.Subject, actErased}, &one)
+		if err != nil {
+			return nil, err
+		}
+		w.gone[r.Subject] = was
+	}
+	if !was {
+		return &audit.Problem{Chain: r.Chain, Seq: r.Seq, Why: "the person's audit key is gone, and no entry says that the person was erased"}, nil
+	}
+	report.Erased++
+	return nil, nil
 }
 
 // end compares where the chain ends with its head and with the furthest checkpoint, in the same view.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +16,20 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/store"
 	"github.com/gatehouse-id/gatehouse/internal/store/storetest"
 )
+
+// cpu reports the processor time of the whole process per operation: what a durable commit waits for the disk is not in
+// it, so that it can be compared between machines and runs. The returned function ends the measurement.
+func cpu(b *testing.B) (end func()) {
+	used := func() int64 {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return u.Utime.Nano() + u.Stime.Nano()
+	}
+	before := used()
+	return func() { b.ReportMetric(float64(used()-before)/1000/float64(b.N), "cpu-µs/op") }
+}
 
 // BenchmarkSignIn is the last transaction of a sign-in: the challenge spent, the credential saved, a session, an audit
 // entry with personal data. rows/op counts the rows written. Run with -cpu 1,2 and -benchtime 20000x.
@@ -41,6 +56,7 @@ func benchSignIn(b *testing.B, db *store.DB, workers int) {
 	var n atomic.Int64
 	b.SetParallelism(workers)
 	b.ResetTimer()
+	defer cpu(b)()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			id := fmt.Sprint("s", n.Add(1))
@@ -81,6 +97,7 @@ func BenchmarkView(b *testing.B) {
 	}
 	token := secret.Hash("st")
 	b.ResetTimer()
+	defer cpu(b)()
 	for b.Loop() {
 		if err := db.View(ctx, func(tx *store.Tx) error {
 			s, err := tx.SessionByToken(ctx, token)
@@ -110,6 +127,7 @@ func BenchmarkPeople(b *testing.B) {
 			now := time.Now()
 			i := 0
 			b.ResetTimer()
+			defer cpu(b)()
 			for b.Loop() {
 				i++
 				name := fmt.Sprint("person", i*7919%n)

@@ -159,6 +159,9 @@ func (t *Tx) CountPeople(ctx context.Context) (map[people.State]int, error) {
 	return counts, err
 }
 
+// actErased is the entry that an erasure leaves; VerifyAudit asks for it where a person's key is gone.
+const actErased = "person.erased"
+
 // ErasePerson removes everything about a person that names them, in one transaction with its audit entry: the account
 // becomes Left without names, its audit key is destroyed (what was sealed under it can never be read again, and the
 // chain still verifies), methods, sessions, browsers and messages go. The names stay reserved as keyed hashes.
@@ -175,8 +178,7 @@ func (t *Tx) ErasePerson(ctx context.Context, id people.ID, by string, at time.T
 			return err
 		}
 	}
-	// The normalised username stays unique and can never be typed: Normalise gives no colon-only prefix to members
-	// because CheckUsername refuses colons.
+	// What stands in the normalised column is unique and nobody's name: CheckUsername refuses colons.
 	n, err := t.exec(`UPDATE people SET username = '', username_norm = $1, email = '', email_norm = NULL, display_name = '', given_name = '',
 		family_name = '', locale = '', group_names = '[]', role_names = '[]', state = $2, lead = '', audit_key = NULL, updated = $3,
 		version = version + 1 WHERE id = $4 AND version = $5`, "erased:"+string(id), int64(people.Left), at, string(id), p.Version)
@@ -196,5 +198,5 @@ func (t *Tx) ErasePerson(ctx context.Context, id people.ID, by string, at time.T
 		return err
 	}
 	t.after = append(t.after, func() { t.db.keys.remove(string(id)) })
-	return t.Record(ctx, audit.Entry{At: at, Act: "person.erased", Outcome: audit.Done, Actor: by, Subject: string(id), Door: "desk"})
+	return t.Record(ctx, audit.Entry{At: at, Act: actErased, Outcome: audit.Done, Actor: by, Subject: string(id), Door: "desk"})
 }

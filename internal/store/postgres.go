@@ -127,6 +127,12 @@ func repeatable(err error) bool {
 	return errors.Is(err, errHeadMoved)
 }
 
+// pgUnique is unique_violation.
+func pgUnique(err error) bool {
+	var pe *pgconn.PgError
+	return errors.As(err, &pe) && pe.Code == "23505"
+}
+
 func (e *pgEngine) view(ctx context.Context, db *DB, fn func(*Tx) error) error {
 	c, err := e.sql.Conn(ctx)
 	if err != nil {

@@ -22,8 +22,10 @@ type liteEngine struct {
 	writer *writer
 	// readers holds a slot for every reader allowed; a nil slot opens its connection at first use.
 	readers chan *liteConn
-	close1  sync.Once
-	closed  error
+	// gone is closed with the engine, for views that came in just before.
+	gone   chan struct{}
+	close1 sync.Once
+	closed error
 }
 
 // pragmas of every connection. synchronous=FULL makes COMMIT wait for the disk; mmap spares readers a copy.
@@ -52,7 +54,7 @@ func openSQLite(cfg Config) (engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
-	e := &liteEngine{path: path, readers: make(chan *liteConn, cfg.Readers)}
+	e := &liteEngine{path: path, readers: make(chan *liteConn, cfg.Readers), gone: make(chan struct{})}
 	for range cfg.Readers {
 		e.readers <- nil
 	}
@@ -70,6 +72,8 @@ func (e *liteEngine) view(ctx context.Context, db *DB, fn func(*Tx) error) (err 
 	var c *liteConn
 	select {
 	case c = <-e.readers:
+	case <-e.gone:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -116,6 +120,7 @@ func (e *liteEngine) close() error {
 				e.closed = errors.Join(e.closed, c.close())
 			}
 		}
+		close(e.gone)
 	})
 	return e.closed
 }
@@ -291,6 +296,11 @@ func scanValue(v driver.Value, dest any) bool {
 		return ok && n >= 0 && n < 256
 	}
 	return false
+}
+
+func liteUnique(err error) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) && (se.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || se.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
 
 // liteTears reports whether an error may have ended the whole transaction, not only its statement (SQLite's

@@ -125,9 +125,9 @@ func (db *DB) Engine() string { return db.engine.dialect() }
 func (db *DB) DSN() string { return db.cfg.DSN }
 
 // InTx runs fn in one durable transaction: when it returns nil, everything fn did is on the disk. fn may run more
-// than once (only its last run counts), on another goroutine than the caller's; it must not keep the Tx, and must not
-// call InTx itself: on SQLite it would wait for its own end (the log says so after 10 seconds). An error of
-// fn rolls back and is returned as it is. A context that ends while the transaction waits gives its error; once fn has
+// than once (only its last run counts), on another goroutine than the caller's; it must not keep the Tx, nor
+// call InTx or View: a transaction that waits for another one may wait for its own end (on SQLite the log says so after
+// 10 seconds). An error of fn rolls back and is returned as it is. A context that ends while the transaction waits gives its error; once fn has
 // begun, the transaction finishes regardless, so that a caller who leaves cannot harm the others in the same commit.
 func (db *DB) InTx(ctx context.Context, fn func(*Tx) error) error {
 	if err := db.usable(ctx); err != nil {

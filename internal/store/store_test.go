@@ -40,6 +40,10 @@ func TestPostgreSQL(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) *store.DB { return storetest.Postgres(t) })
 }
 
+func TestG141_NoEntryNoAct(t *testing.T) { storetest.Engines(t, storetest.NoEntryNoAct) }
+
+func TestG142_Tampering(t *testing.T) { storetest.Engines(t, storetest.Tampering) }
+
 // Two nodes on one PostgreSQL share sessions, counters and single use.
 func TestTwoNodes(t *testing.T) {
 	for name, nodes := range map[string][2]string{"OwnNames": {"a", "b"}, "OneNameByMistake": {"a", "a"}} {

@@ -126,6 +126,10 @@ func (t *Tx) fail(q string, err error) error {
 	if t.broken == nil {
 		t.broken = err
 	}
+	if liteUnique(err) || pgUnique(err) {
+		// Whoever updates a unique value in the moment in which another takes it.
+		return fault.New(fault.Conflict, "store.taken", "Somebody else took this at the same moment. Look again and repeat.").Because(err)
+	}
 	return err
 }
 

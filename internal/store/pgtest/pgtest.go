@@ -271,3 +271,6 @@ func freePort() (int, error) {
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
+
+// Dir is where the server keeps everything.
+func (s *Server) Dir() string { return s.dir }

@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/apps"
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/session"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
@@ -340,6 +341,27 @@ func closed(t *testing.T, db *store.DB) {
 	wantKind(t, "Ping", db.Ping(ctx), fault.Busy)
 	if err := db.Close(); err != nil {
 		t.Errorf("closing twice: %v", err)
+	}
+}
+
+// namesRace lets many people take one name by renaming themselves: one has it, the others are told.
+func namesRace(t *testing.T, db *store.DB) {
+	ctx := context.Background()
+	var all []people.Person
+	for i := range 20 {
+		all = append(all, Person(t, db, fmt.Sprint("p", i)))
+	}
+	n := race(t, len(all), func(i int) (bool, error) {
+		p := all[i]
+		p.Username = "Wanted"
+		err := db.InTx(ctx, func(tx *store.Tx) error { return tx.UpdatePerson(ctx, p) })
+		if fault.IsKind(err, fault.Conflict) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if n != 1 {
+		t.Errorf("%d people have one name", n)
 	}
 }
 

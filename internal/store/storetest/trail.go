@@ -111,8 +111,8 @@ func AuditConcurrent(t *testing.T, nodes ...*store.DB) {
 	}
 }
 
-// g141 makes the database refuse one act's entry: the act must not happen, the others must.
-func g141(t *testing.T, db *store.DB) {
+// NoEntryNoAct (attack G141) makes the database refuse one act's entry: the act must not happen, the others must.
+func NoEntryNoAct(t *testing.T, db *store.DB) {
 	ctx := context.Background()
 	raw := Raw(t, db)
 	if db.Engine() == "sqlite" {
@@ -162,8 +162,8 @@ type tamper struct {
 	why              string
 }
 
-// g142 changes rows directly and wants the first bad one named.
-func g142(t *testing.T, db *store.DB) {
+// Tampering (attack G142) changes rows directly and wants the first bad one named.
+func Tampering(t *testing.T, db *store.DB) {
 	ctx := context.Background()
 	ada := Person(t, db, "ada")
 	trail(t, db, ada.ID, 3)
@@ -200,7 +200,14 @@ func g142(t *testing.T, db *store.DB) {
 	if rep := verified(t, db, read...); !rep.OK() {
 		t.Errorf("restored: %+v", rep)
 	}
-	g142Checkpoints(t, db, checkpoint)
+	// A key taken away by hand is no erasure: an erasure leaves its entry.
+	raw.Do(t, "CREATE TABLE people_was AS SELECT * FROM people")
+	raw.Do(t, "UPDATE people SET audit_key = NULL")
+	if rep := verified(t, db); rep.OK() || rep.Problems[0].Seq != 1 || !strings.Contains(rep.Problems[0].Why, "no entry says") {
+		t.Errorf("key taken away: %+v", rep)
+	}
+	raw.Do(t, "UPDATE people SET audit_key = (SELECT audit_key FROM people_was)")
+	foreignCheckpoints(t, db, checkpoint)
 }
 
 func tampers(t *testing.T, db *store.DB) []tamper {
@@ -271,8 +278,8 @@ func forge(t *testing.T, db *store.DB, r RawDB, chain string, last int64) {
 	r.Do(t, "UPDATE audit_heads SET hash = $1 WHERE chain = $2", row.Hash, chain)
 }
 
-// g142Checkpoints: a checkpoint counts only with the house's own signature.
-func g142Checkpoints(t *testing.T, db *store.DB, good audit.Checkpoint) {
+// foreignCheckpoints: a checkpoint counts only with the house's own signature.
+func foreignCheckpoints(t *testing.T, db *store.DB, good audit.Checkpoint) {
 	_, stranger, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
