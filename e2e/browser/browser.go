@@ -28,7 +28,7 @@ import (
 )
 
 // Patience is how long a page may take to show what is waited for. It bounds a failing test and nothing else.
-const Patience = 20 * time.Second
+const Patience = 45 * time.Second
 
 // Browser is one Chromium with a fresh profile.
 type Browser struct {
