@@ -11,10 +11,10 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
-	"github.com/gatehouse-id/gatehouse/internal/notice"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/session"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
 
 // Details are what an administrator may write about a person.
@@ -262,7 +262,7 @@ func (f *Flow) Reset(ctx context.Context, by By, id people.ID, why string) (secr
 		if err := f.endAll(ctx, s, p.ID, e); err != nil {
 			return err
 		}
-		if err := f.tell(ctx, s, p, "account.reset"); err != nil {
+		if err := signin.Tell(ctx, s, signin.Caller{}, f.Now(), p, "account.reset", nil); err != nil {
 			return err
 		}
 		typed, err = enrol.Invite(ctx, s, f.Now(), p.ID, "reset", InviteFor, by.Actor)
@@ -395,15 +395,6 @@ func (f *Flow) Sessions(ctx context.Context, by By, id people.ID) (open []sessio
 		return err
 	})
 	return open, err
-}
-
-func (f *Flow) tell(ctx context.Context, s Store, p people.Person, kind string) error {
-	if p.Email == "" {
-		return nil
-	}
-	now := f.Now()
-	return s.Enqueue(ctx, notice.Message{ID: secret.NewID(now), Person: string(p.ID), Channel: "mail", To: p.Email, Kind: kind,
-		Params: map[string]string{"name": p.DisplayName}, Locale: p.Locale, Created: now, NotUntil: now})
 }
 
 func with(m map[string]string, key, value string) map[string]string {
