@@ -1,7 +1,6 @@
 package enrol_test
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/method/passkey/softkey"
-	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
@@ -365,164 +363,4 @@ func TestSecurityPageAsksAgainAfterAWhile(t *testing.T) {
 		h.prove(t, b, ada, policy.ActSecurityPage, "")
 		methods(t, h, b)
 	})
-}
-
-func (h house) invite(t *testing.T, name string) (people.Person, secret.String) {
-	t.Helper()
-	now := h.Clock.Now()
-	p := people.Person{ID: people.ID(secret.NewID(now)), Username: name, Email: name + "@example.ac.uk", State: people.Invited, Created: now, Updated: now}
-	var typed secret.String
-	err := h.inTx(ctx, func(s enrol.Store) (err error) {
-		if err = s.AddPerson(ctx, p); err != nil {
-			return err
-		}
-		typed, err = enrol.Invite(ctx, s, now, p.ID, "first-administrator", 30*time.Minute, "cli:test")
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p, typed
-}
-
-func TestInvitationToAPasskey(t *testing.T) {
-	both(t, func(t *testing.T, h house) {
-		p, typed := h.invite(t, "grace")
-		b, other := h.Browser(), h.Browser()
-		_, err := h.enrol.OpenInvitation(ctx, b.Caller, enrol.NewTyped().Reveal())
-		wantCode(t, err, "invitation.invalid")
-		forgiving := " " + strings.ToUpper(strings.ReplaceAll(typed.Reveal(), "-", " "))
-		w, err := h.enrol.OpenInvitation(ctx, b.Caller, strings.ReplaceAll(forgiving, "0", "O"))
-		if err != nil || w.Person.ID != p.ID || !slices.Contains(w.Kinds, method.Passkey) {
-			t.Fatal(w, err)
-		}
-		if _, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal()); err != nil {
-			t.Fatal("the same browser may come back:", err)
-		}
-		_, err = h.enrol.OpenInvitation(ctx, other.Caller, typed.Reveal())
-		wantCode(t, err, "invitation.invalid")
-		_, err = h.enrol.OfferFirst(ctx, other.Caller, w.Ref, method.Passkey)
-		wantCode(t, err, "invitation.invalid")
-		offer, err := h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.Passkey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		grace := &signintest.Person{Person: p, Clock: h.Clock}
-		answer := register(t, h, grace, offer)
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		done := 0
-		for range 5 {
-			wg.Go(func() {
-				_, err := h.enrol.FinishFirst(ctx, b.Caller, w.Ref, method.Passkey, offer.Sealed, "key", answer)
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil {
-					done++
-				}
-			})
-		}
-		wg.Wait()
-		if done != 1 {
-			t.Fatalf("used %d times", done)
-		}
-		_, err = h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
-		wantCode(t, err, "invitation.invalid")
-		if s := b.SignIn(grace, signin.Target{}, false); s.Kind != signin.StepDone {
-			t.Fatalf("%+v", s)
-		}
-		if !slices.Contains(h.Acts(grace), "invitation.used done") || !slices.Contains(h.Notices(grace), "invitation.used") {
-			t.Fatal(h.Acts(grace), h.Notices(grace))
-		}
-	})
-}
-
-func TestInvitationNeedsMoreThanAPassword(t *testing.T) {
-	both(t, func(t *testing.T, h house) {
-		for i, order := range [][]method.Kind{{method.Password, method.TOTP}, {method.TOTP, method.Password}} {
-			p, typed := h.invite(t, []string{"grace", "hedy"}[i])
-			b := h.Browser()
-			w, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
-			if err != nil {
-				t.Fatal(err)
-			}
-			who := &signintest.Person{Person: p, Clock: h.Clock}
-			for n, kind := range order {
-				answer, sealed := method.Answer{Text: signintest.Password}, ""
-				if kind == method.TOTP {
-					offer, err := h.enrol.OfferFirst(ctx, b.Caller, w.Ref, kind)
-					if err != nil {
-						t.Fatal(err)
-					}
-					answer, sealed = register(t, h, who, offer), offer.Sealed
-				}
-				if _, err := h.enrol.FinishFirst(ctx, b.Caller, w.Ref, kind, sealed, "mine", answer); err != nil {
-					t.Fatal(kind, err)
-				}
-				_, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
-				if open := err == nil; open != (n == 0) {
-					t.Fatalf("after %s: open %v", kind, open)
-				}
-				if state(t, h, p.ID) == people.Active != (n == 1) {
-					t.Fatalf("after %s: state %d", kind, state(t, h, p.ID))
-				}
-			}
-			if s := b.SignIn(who, signin.Target{}, false); s.Kind != signin.StepDone {
-				t.Fatalf("%+v", s)
-			}
-		}
-	})
-}
-
-func state(t *testing.T, h house, id people.ID) (s people.State) {
-	t.Helper()
-	err := h.inTx(ctx, func(tx enrol.Store) error {
-		p, err := tx.PersonByID(ctx, id)
-		s = p.State
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-func TestInvitationEnds(t *testing.T) {
-	both(t, func(t *testing.T, h house) {
-		_, typed := h.invite(t, "grace")
-		b := h.Browser()
-		w, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.Clock.Add(30 * time.Minute)
-		_, err = h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.Passkey)
-		wantCode(t, err, "invitation.invalid")
-		_, err = h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
-		wantCode(t, err, "invitation.invalid")
-		for range 40 {
-			_, err = h.enrol.OpenInvitation(ctx, b.Caller, "no")
-		}
-		wantCode(t, err, "invitation.too_many")
-		_, again := h.invite(t, "hedy")
-		if _, err := h.enrol.OpenInvitation(ctx, b.Caller, again.Reveal()); err != nil {
-			t.Fatal("a right one is never held up:", err)
-		}
-	})
-}
-
-func TestTypedSecret(t *testing.T) {
-	seen := map[string]bool{}
-	for range 1000 {
-		s := enrol.NewTyped().Reveal()
-		hash, ok := enrol.TypedHash(s)
-		upper, _ := enrol.TypedHash(strings.ToUpper(s))
-		if !ok || seen[s] || !bytes.Equal(hash, upper) || strings.ContainsAny(s, "oil1") {
-			t.Fatal("bad secret")
-		}
-		seen[s] = true
-	}
-	if _, ok := enrol.TypedHash(strings.Repeat("-", 1<<20)); ok {
-		t.Fatal("anything goes")
-	}
 }
