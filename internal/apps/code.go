@@ -63,6 +63,8 @@ func (f *Flow) redeem(ctx context.Context, s FlowStore, app Application, g Grant
 	switch {
 	case g.Application != app.ID:
 		return f.death(g, app, actRedeem, "code.other_client", errGrant), nil
+	case g.Revoked:
+		return f.refusal(g, app, actRedeem, "grant.revoked", errGrant), nil
 	case g.CodeUsed:
 		return f.death(g, app, actRedeem, "code.reused", errGrant), nil
 	case !now.Before(g.CodeExpires):

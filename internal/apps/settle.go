@@ -101,9 +101,20 @@ func (f *Flow) save(ctx context.Context, plan settlement) error {
 	})
 }
 
-// refusal is a settlement that changes nothing but the trail.
+// refusal is a settlement for a grant that is not worth what was asked. What has ended for good is written down once, with
+// the grant revoked, so that a client that goes on asking does not fill the trail; what may come back (a suspended
+// person, a rule) leaves it as it is.
 func (f *Flow) refusal(g Grant, app Application, act, reason string, problem *fault.Error) settlement {
-	return settlement{problem: problem, entry: f.entry(g, app, act, audit.Refused, reason)}
+	plan := settlement{problem: problem}
+	switch reason {
+	case "grant.revoked":
+		return plan
+	case "grant.expired", "session.ended", "person.gone", "evidence.gone", "code.expired":
+		g.Revoked = true
+		plan.save, plan.revoked = &g, true
+	}
+	plan.entry = f.entry(g, app, act, audit.Refused, reason)
+	return plan
 }
 
 // death revokes the grant with everything it issued: somebody holds what they should not.

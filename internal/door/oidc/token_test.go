@@ -258,3 +258,22 @@ func TestALostAnswerIsNoTheft(t *testing.T) {
 	}
 	h.refresh(c, r2).tokens(t)
 }
+
+func TestAClientThatGoesOnAskingDoesNotFillTheTrail(t *testing.T) {
+	h := newHouse(t)
+	c, ada, b := h.client("library", nil), h.member("ada"), h.browser()
+	got := h.redeem(c, b.code(c, ada)).tokens(t)
+	if err := h.signin.SignOut(t.Context(), b.caller(), false); err != nil {
+		t.Fatal(err)
+	}
+	late := b.code(c, ada)
+	h.clock.add(2 * time.Minute)
+	before := len(h.reasons(ada))
+	for range 10 {
+		h.refresh(c, got.Refresh).wantOAuth(t, 400, "invalid_grant")
+		h.redeem(c, late).wantOAuth(t, 400, "invalid_grant")
+	}
+	if more := len(h.reasons(ada)) - before; more > 2 {
+		t.Errorf("%d entries: %q", more, h.reasons(ada))
+	}
+}
