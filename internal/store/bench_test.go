@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -107,6 +109,22 @@ func BenchmarkView(b *testing.B) {
 			_, err = tx.PersonByID(ctx, people.ID(s.Person))
 			return err
 		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkOpen opens an existing SQLite database as a start does.
+func BenchmarkOpen(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "open.db")
+	storetest.Reopen(b, path)
+	ctx := context.Background()
+	for b.Loop() {
+		db, err := store.Open(ctx, store.Config{DSN: path, Keyring: storetest.Keyring(b)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := errors.Join(db.Migrate(ctx), db.CheckSchema(ctx), db.Close()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -56,16 +56,13 @@ func (e *liteEngine) migrate(ctx context.Context, db *DB) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	have, err := gooseVersion(ctx, h, "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1")
+	have, err := e.version(ctx)
 	if err != nil {
 		return err
 	}
 	if have > 0 {
-		to := fmt.Sprintf("%s.step-%d.%s", e.path, have, db.cfg.Now().UTC().Format("20060102T150405"))
-		if _, err := h.ExecContext(ctx, "VACUUM INTO $1", to); err != nil {
-			return fmt.Errorf("copy to %s: %w", to, err)
-		}
-		if err := os.Chmod(to, 0o600); err != nil {
+		to, err := e.copyFile(ctx, h, have, db.cfg.Now())
+		if err != nil {
 			return err
 		}
 		db.cfg.Log.Info("copied the database before migrating", "to", to)
@@ -78,13 +75,32 @@ func (e *liteEngine) migrate(ctx context.Context, db *DB) (err error) {
 	return err
 }
 
-func (e *liteEngine) version(ctx context.Context) (v int64, err error) {
-	h, err := e.openSQL()
+// copyFile writes a consistent copy of the database beside it, for its owner alone; it never overwrites one.
+func (e *liteEngine) copyFile(ctx context.Context, h *sql.DB, have int64, now time.Time) (to string, err error) {
+	to = fmt.Sprintf("%s.step-%d.%s", e.path, have, now.UTC().Format("20060102T150405"))
+	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) // VACUUM INTO accepts an empty file
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
-	return gooseVersion(ctx, h, "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1")
+	if err := f.Close(); err != nil {
+		return "", err
+	}
+	if _, err := h.ExecContext(ctx, "VACUUM INTO $1", to); err != nil {
+		return "", fmt.Errorf("copy to %s: %w", to, err)
+	}
+	return to, nil
+}
+
+func (e *liteEngine) version(ctx context.Context) (v int64, err error) {
+	err = e.view(ctx, nil, func(tx *Tx) error {
+		var n int64
+		if _, err := tx.one(liteHasTable, []any{goose.DefaultTablename}, &n); err != nil || n == 0 {
+			return err
+		}
+		_, err := tx.one(gooseMax, nil, &v)
+		return err
+	})
+	return v, err
 }
 
 func (e *pgEngine) migrate(ctx context.Context, db *DB) error {
@@ -104,20 +120,25 @@ func (e *pgEngine) migrate(ctx context.Context, db *DB) error {
 }
 
 func (e *pgEngine) version(ctx context.Context) (int64, error) {
-	return gooseVersion(ctx, e.sql, "SELECT COUNT(*) FROM pg_catalog.pg_tables WHERE schemaname = ANY (current_schemas(false)) AND tablename = $1")
+	return gooseVersion(ctx, e.sql)
 }
 
+const (
+	liteHasTable = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1"
+	pgHasTable   = "SELECT COUNT(*) FROM pg_catalog.pg_tables WHERE schemaname = ANY (current_schemas(false)) AND tablename = $1"
+	gooseMax     = "SELECT COALESCE(MAX(version_id), 0) FROM " + goose.DefaultTablename + " WHERE is_applied"
+)
+
 // gooseVersion reads goose's own table without creating it.
-func gooseVersion(ctx context.Context, h *sql.DB, exists string) (int64, error) {
+func gooseVersion(ctx context.Context, h *sql.DB) (int64, error) {
 	var n, v int64
-	if err := h.QueryRowContext(ctx, exists, goose.DefaultTablename).Scan(&n); err != nil {
+	if err := h.QueryRowContext(ctx, pgHasTable, goose.DefaultTablename).Scan(&n); err != nil {
 		return 0, fmt.Errorf("store: schema version: %w", err)
 	}
 	if n == 0 {
 		return 0, nil
 	}
-	err := h.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+goose.DefaultTablename+" WHERE is_applied").Scan(&v)
-	if err != nil {
+	if err := h.QueryRowContext(ctx, gooseMax).Scan(&v); err != nil {
 		return 0, fmt.Errorf("store: schema version: %w", err)
 	}
 	return v, nil
