@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/fault"
@@ -136,11 +137,11 @@ func storyFault(code string) *fault.Error { return fault.New(fault.BadInput, cod
 
 // Stories lists every page in every state.
 func Stories() []Story {
-	out := append(signInStories(), accountStories()...)
-	return append(out, otherStories()...)
+	return slices.Concat(identifyStories(), proveStories(), endStories(), securityStories(), enrolStories(), welcomeStories(), otherStories())
 }
 
-func signInStories() []Story {
+// identifyStories ask for a name.
+func identifyStories() []Story {
 	identify := func(p *Pages) *identifyPage {
 		v := &identifyPage{ask: storyAsked(p, "signin.title"), FocusName: true}
 		v.Passkey, v.Passkeys, v.WayOut = storyAsk, true, "https://www.example.ac.uk"
@@ -160,6 +161,12 @@ func signInStories() []Story {
 			return v
 		}},
 		{"identify", "no-passkeys", func(p *Pages) page { v := identify(p); v.Passkey, v.Passkeys = "", false; return v }},
+	}
+}
+
+// proveStories ask for a proof.
+func proveStories() []Story {
+	return []Story{
 		{"password", "first", func(p *Pages) page {
 			v := storyProve(p, method.Password)
 			v.Passkey, v.Passkeys = storyAsk, true
@@ -196,6 +203,12 @@ func signInStories() []Story {
 			v.Why = []Why{p.Texts.Reason("en", policy.Reason{Rule: policy.RuleAct, Code: "act.proof"})}
 			return v
 		}},
+	}
+}
+
+// endStories are where a sign-in ends without one.
+func endStories() []Story {
+	return []Story{
 		{"refused", "application", func(p *Pages) page {
 			v := &refusedPage{storyAsked(p, "refused.title")}
 			v.App = "Patient records"

@@ -45,10 +45,6 @@ func storyEnrol(p *Pages, k method.Kind) *enrolPage {
 	return v
 }
 
-func accountStories() []Story {
-	return append(securityStories(), enrolStories()...)
-}
-
 func securityStories() []Story {
 	confirm := func(p *Pages, icon, title, button string, danger bool, lines ...string) *confirmPage {
 		v := &confirmPage{Icon: icon, Action: "/security/x", Button: p.Texts.Text("en", button, nil), Danger: danger}
@@ -117,16 +113,18 @@ func storyApps(p *Pages) *appsPage {
 	return v
 }
 
+// storyAdd lists what may be set up.
+func storyAdd(p *Pages, title, lead string) *addPage {
+	v := &addPage{Lead: p.Texts.Text("en", lead, nil), WayOut: "/security", Kinds: []Choice{storyChoice(p, method.Passkey), storyChoice(p, method.TOTP)}}
+	v.Title, v.SignedIn = p.Texts.Text("en", title, map[string]any{"Name": "Ada Example"}), true
+	return v
+}
+
 func enrolStories() []Story {
-	add := func(p *Pages, title, lead string) *addPage {
-		v := &addPage{Lead: p.Texts.Text("en", lead, nil), WayOut: "/security", Kinds: []Choice{storyChoice(p, method.Passkey), storyChoice(p, method.TOTP)}}
-		v.Title, v.SignedIn = p.Texts.Text("en", title, map[string]any{"Name": "Ada Example"}), true
-		return v
-	}
 	return []Story{
-		{"add", "list", func(p *Pages) page { return add(p, "add.title", "add.lead") }},
+		{"add", "list", func(p *Pages) page { return storyAdd(p, "add.title", "add.lead") }},
 		{"add", "full", func(p *Pages) page {
-			v := add(p, "add.title", "add.lead")
+			v := storyAdd(p, "add.title", "add.lead")
 			v.Kinds[0].Refused = p.Texts.Text("en", "error.method.limit", nil)
 			return v
 		}},
@@ -148,6 +146,11 @@ func enrolStories() []Story {
 			v.Problem = p.problem("en", storyFault("password.too_short").With("min", 15), "answer")
 			return v
 		}},
+	}
+}
+
+func welcomeStories() []Story {
+	return []Story{
 		{"welcome", "code", func(p *Pages) page {
 			v := &welcomePage{}
 			v.Title = p.Texts.Text("en", "welcome.title", nil)
@@ -160,7 +163,7 @@ func enrolStories() []Story {
 			return v
 		}},
 		{"welcome", "choose", func(p *Pages) page {
-			v := add(p, "welcome.choose", "welcome.choose_lead")
+			v := storyAdd(p, "welcome.choose", "welcome.choose_lead")
 			v.Ref, v.WayOut, v.SignedIn = "c2VhbGVk", "/welcome", false
 			v.Kinds = append(v.Kinds[:1:1], storyChoice(p, method.Password))
 			return v
