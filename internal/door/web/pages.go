@@ -103,7 +103,11 @@ type provePage struct {
 func (p *provePage) name() string { return "prove-" + string(p.Kind) }
 
 // refusedPage says that policy refuses, and why.
-type refusedPage struct{ ask }
+type refusedPage struct {
+	ask
+	// MayAdd: a stronger method of their own would let this person in.
+	MayAdd bool
+}
 
 func (*refusedPage) name() string { return "refused" }
 

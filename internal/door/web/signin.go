@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
@@ -131,7 +132,8 @@ func (s *Web) step(w http.ResponseWriter, r *http.Request, c signin.Caller, step
 		p.Passkeys = p.Passkey != ""
 		return s.Pages.render(w, statusOf(step), p)
 	case signin.StepRefused:
-		p := &refusedPage{a}
+		p := &refusedPage{ask: a}
+		p.MayAdd = a.Session && slices.ContainsFunc(step.Reasons, func(r policy.Reason) bool { return r.Code == "no_method" })
 		p.Title, p.Help = s.text(c, "refused.title"), "refused"
 		return s.Pages.render(w, http.StatusForbidden, p)
 	}

@@ -210,10 +210,16 @@ func proveStories() []Story {
 func endStories() []Story {
 	return []Story{
 		{"refused", "application", func(p *Pages) page {
-			v := &refusedPage{storyAsked(p, "refused.title")}
+			v := &refusedPage{ask: storyAsked(p, "refused.title")}
 			v.App = "Patient records"
 			v.Why = []Why{p.Texts.Reason("en", policy.Reason{Rule: "Patient records: staff only", Code: "blocked"}),
 				p.Texts.Reason("en", policy.Reason{Rule: "Patient records: phishing-resistant", Code: "no_method", Params: map[string]any{"strength": "phishing-resistant"}})}
+			return v
+		}},
+		{"refused", "stronger-method", func(p *Pages) page {
+			v := &refusedPage{ask: storyAsked(p, "refused.title"), MayAdd: true}
+			v.App, v.Session = "Patient records", true
+			v.Why = []Why{p.Texts.Reason("en", policy.Reason{Rule: "Patient records: phishing-resistant", Code: "no_method"})}
 			return v
 		}},
 		{"expired", "goes-on", func(p *Pages) page { return &expiredPage{storyAsked(p, "expired.title")} }},

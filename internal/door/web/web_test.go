@@ -168,6 +168,11 @@ func TestSignInElsewhereAndEnds(t *testing.T) {
 	if page := body(resp); resp.StatusCode != 403 || !strings.Contains(page, "rule: staff only") || !strings.Contains(page, "Patient records") {
 		t.Error(resp.StatusCode, page)
 	}
+	b.cookies[httpdoor.SessionCookie] = secret.Token(32).Reveal()
+	b.f.step.Reasons = []policy.Reason{{Rule: "clinical", Code: "no_method"}}
+	if page := body(b.get("/signin?attempt=A")); !strings.Contains(page, `href="/security/add"`) {
+		t.Error("a member whom a passkey would let in is not told so")
+	}
 	b.f.step = signin.Step{Kind: signin.StepExpired, Attempt: "FRESH"}
 	if page := body(b.post("/signin/password", "attempt", "OLD", "answer", "x")); !strings.Contains(page, `value="FRESH"`) {
 		t.Error(page)
