@@ -19,13 +19,18 @@ var (
 	permissions = []string{"publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), " +
 		"microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()"}
 	policyPlain = []string{contentPolicy + "'self'"}
+	policyNone  = []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
 )
 
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; font-src 'none'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action "
 
-// baseHeaders go on every answer.
+// baseHeaders go on every answer, whoever writes it: closed, until a handler opens what it needs. They also cover what
+// the multiplexer answers by itself, like the small page of its redirect from "//signin" (attack G21).
 func baseHeaders(h http.Header, hsts bool) {
+	h["Content-Security-Policy"] = policyNone
+	h["Cross-Origin-Opener-Policy"] = coop
+	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = nosniff
 	h["Referrer-Policy"] = referrer
 	if hsts {

@@ -159,7 +159,10 @@ func (d *Door) Server(h http.Handler) *http.Server {
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    MaxHeaderBytes - 4096, // net/http adds 4096 of slack
-		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		// "OPTIONS *" goes through Wrap like everything else.
+		DisableGeneralOptionsHandler: true,
+
+		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 }
 

@@ -478,3 +478,18 @@ func BenchmarkPage(b *testing.B) {
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
 }
+
+// TestG21_WhatTheMultiplexerAnswers: its own redirects are pages too, and closed like all others.
+func TestG21_WhatTheMultiplexerAnswers(t *testing.T) {
+	hs := build(t, nil)
+	w := hs.do("GET", "//page", "")
+	if w.Code < 300 || w.Code >= 400 || !strings.Contains(w.Header().Get("Content-Type"), "html") {
+		t.Fatalf("%d %v", w.Code, w.Header())
+	}
+	for name, want := range map[string]string{"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+		"Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store"} {
+		if got := w.Header().Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}

@@ -107,7 +107,6 @@ var (
 	varyEnc    = []string{"Accept-Encoding"}
 	gzipCoding = []string{"gzip"}
 	crossOK    = []string{"same-origin"}
-	noPolicy   = []string{"default-src 'none'"}
 )
 
 // Serve is the handler of "GET /static/".
@@ -122,7 +121,6 @@ func (s *Static) Serve(w http.ResponseWriter, r *http.Request) error {
 	h["Etag"] = a.etag
 	h["Vary"] = varyEnc
 	h["Cross-Origin-Resource-Policy"] = crossOK
-	h["Content-Security-Policy"] = noPolicy
 	if r.Header.Get("If-None-Match") == a.etag[0] {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
