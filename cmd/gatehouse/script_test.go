@@ -25,8 +25,12 @@ func TestMain(m *testing.M) {
 //	answers URL STATUS        waits until an address answers with that status
 //	mode FILE PERM            checks a file's permissions
 func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Files:               files,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"freeport": scriptPort, "sqlite": editDatabase, "answers": answers, "mode": fileMode,
