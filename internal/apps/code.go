@@ -78,10 +78,8 @@ func (f *Flow) redeem(ctx context.Context, s FlowStore, app Application, g Grant
 	if err != nil {
 		return settlement{}, err
 	}
-	if st.reason == "" && st.shrunk {
-		if _, err := f.judge(ctx, s, &st); err != nil {
-			return settlement{}, err
-		}
+	if err := f.judgeIfChanged(ctx, s, &st); err != nil {
+		return settlement{}, err
 	}
 	if st.reason != "" {
 		return f.refusal(g, app, actRedeem, st.reason, errGrant), nil

@@ -168,6 +168,9 @@ func (r Request) demand() policy.Demand {
 	if slices.Contains(r.Prompt, "login") || slices.Contains(r.Prompt, "select_account") {
 		d.FreshSince = r.Started
 	}
+	if !d.FreshSince.IsZero() {
+		d.Began = r.Started // not FreshSince: a long max_age must not make policy's own freshness longer
+	}
 	return d
 }
 

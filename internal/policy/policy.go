@@ -160,6 +160,9 @@ type Demand struct {
 	MaxAgeSet bool          `json:"ages,omitempty"` // max_age=0 is a demand too
 	// FreshSince: a proof given at or after this time is required (prompt=login, an act's own proof).
 	FreshSince time.Time `json:"since,omitzero"`
+	// Began is when this very request or act began, by our own clock: what was proven since then is fresh, however
+	// slowly the person goes on. It is never derived from what an application sends.
+	Began time.Time `json:"began,omitzero"`
 }
 
 // Input is everything a decision looks at.

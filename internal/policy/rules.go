@@ -133,11 +133,11 @@ const EveryTimeTolerance = 5 * time.Minute
 // attemptMax bounds for how long an attempt's own proofs stay fresh however slowly it goes on.
 const attemptMax = 30 * time.Minute
 
-// ago is the bound for proofs at most age old. What was proven in this very attempt (at or after FreshSince)
+// ago is the bound for proofs at most age old. What was proven in this very attempt (at or after Began)
 // is fresh too, so that nobody who answers slowly is asked in a circle.
 func (in Input) ago(age time.Duration) time.Time {
 	t := in.Now.Add(-age)
-	began := in.Demand.FreshSince
+	began := in.Demand.Began
 	if !began.IsZero() && began.Before(t) && !began.Before(in.Now.Add(-attemptMax)) {
 		return began
 	}

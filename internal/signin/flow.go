@@ -166,6 +166,7 @@ func (f *Flow) expired(caller Caller, p page) (Step, error) {
 	if !target.Demand.FreshSince.IsZero() {
 		// Started and the demand move together: "since this request" means since it was started again.
 		target.Demand.FreshSince = f.Now()
+		target.Demand.Began = target.Demand.FreshSince
 	}
 	ref, err := f.Open(caller, target)
 	step.Attempt = ref

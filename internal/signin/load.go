@@ -206,7 +206,7 @@ func (f *Flow) decide(sit *situation) policy.Decision {
 	target := sit.page.Target
 	demand := target.Demand
 	if (ownAct(target.Act) || target.Act == policy.ActRefreshSignIn) && demand.FreshSince.Before(target.Started) {
-		demand.FreshSince = target.Started
+		demand.FreshSince, demand.Began = target.Started, target.Started
 	}
 	in := f.input(sit.person, sit.app, target.Act, demand, sit.now)
 	in.Evidence, in.Owned = sit.evidence(), sit.owned
