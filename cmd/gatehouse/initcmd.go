@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/manage"
 	"github.com/gatehouse-id/gatehouse/internal/people"
@@ -122,7 +123,7 @@ func (h *house) inviteFirst(ctx context.Context, by manage.By, first manage.Deta
 	if !p.Has(people.RoleAdministrator) {
 		return fmt.Errorf("%s exists and is no administrator: choose another name with --username", p.Username)
 	}
-	typed, _, err := h.manage.Invite(ctx, by, p.ID, "first-administrator", manage.FirstAdministratorFor)
+	typed, _, err := h.manage.Invite(ctx, by, p.ID, enrol.PurposeFirstAdministrator, manage.FirstAdministratorFor)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +107,7 @@ func (f *Flow) OpenInvitation(ctx context.Context, caller signin.Caller, typed s
 				return err
 			}
 		}
-		w = Welcome{Person: person, Purpose: inv.Purpose, Expires: inv.Expires, Kinds: f.firstKinds()}
+		w = Welcome{Person: person, Purpose: inv.Purpose, Expires: inv.Expires, Kinds: f.firstKinds(inv.Purpose)}
 		w.Ref, err = f.Box.Pack("invitation", bound(caller, ""), opened{hash}, inv.Expires)
 		return err
 	})
@@ -162,14 +163,28 @@ func (f *Flow) resume(ctx context.Context, s Store, caller signin.Caller, ref st
 	return inv, p, err
 }
 
+// PurposeFirstAdministrator is the invitation that opens a new house: it registers a passkey and nothing less.
+const PurposeFirstAdministrator = "first-administrator"
+
 // firstKinds are the kinds that an invitation registers, the strongest first.
-func (f *Flow) firstKinds() []method.Kind {
+func (f *Flow) firstKinds(purpose string) []method.Kind {
 	var kinds []method.Kind
-	for kind := range f.Methods {
-		kinds = append(kinds, kind)
+	for kind, traits := range f.SignIn.Traits() {
+		if purpose != PurposeFirstAdministrator || traits.PhishingResistant {
+			kinds = append(kinds, kind)
+		}
 	}
 	return policy.Policy{}.Order("", kinds, f.SignIn.Traits())
 }
+
+func (f *Flow) mayBeFirst(inv Invitation, kind method.Kind) error {
+	if !slices.Contains(f.firstKinds(inv.Purpose), kind) {
+		return errNotFirst
+	}
+	return nil
+}
+
+var errNotFirst = fault.New(fault.BadInput, "enrol.method_unknown", "This sign-in method is not offered here.")
 
 // OfferFirst begins to register a first method.
 func (f *Flow) OfferFirst(ctx context.Context, caller signin.Caller, ref string, kind method.Kind) (Offer, error) {
@@ -182,6 +197,9 @@ func (f *Flow) OfferFirst(ctx context.Context, caller signin.Caller, ref string,
 		}
 		return err
 	})
+	if err == nil {
+		err = f.mayBeFirst(inv, kind)
+	}
 	if err != nil {
 		return Offer{}, err
 	}
@@ -201,6 +219,9 @@ func (f *Flow) FinishFirst(ctx context.Context, caller signin.Caller, ref string
 		}
 		return err
 	})
+	if err == nil {
+		err = f.mayBeFirst(inv, kind)
+	}
 	if err != nil {
 		return Done{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
+	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
@@ -25,7 +26,7 @@ func (h house) invite(t *testing.T, name string) (people.Person, secret.String) 
 		if err = s.AddPerson(ctx, p); err != nil {
 			return err
 		}
-		typed, err = enrol.Invite(ctx, s, now, p.ID, "first-administrator", 30*time.Minute, "cli:test")
+		typed, err = enrol.Invite(ctx, s, now, p.ID, "invitation", 30*time.Minute, "cli:test")
 		return err
 	})
 	if err != nil {
@@ -174,4 +175,31 @@ func TestTypedSecret(t *testing.T) {
 	if _, ok := enrol.TypedHash(strings.Repeat("-", 1<<20)); ok {
 		t.Fatal("anything goes")
 	}
+}
+
+func TestFirstAdministratorRegistersAPasskeyAndNothingLess(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		p, _ := h.invite(t, "root")
+		var typed secret.String
+		if err := h.inTx(ctx, func(s enrol.Store) (err error) {
+			typed, err = enrol.Invite(ctx, s, h.Clock.Now(), p.ID, enrol.PurposeFirstAdministrator, 30*time.Minute, "cli:test")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		b := h.Browser()
+		w, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+		if err != nil || len(w.Kinds) != 1 || w.Kinds[0] != method.Passkey {
+			t.Fatalf("offered %v, %v", w.Kinds, err)
+		}
+		if _, err := h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.TOTP); !fault.IsKind(err, fault.BadInput) {
+			t.Errorf("a passcode was offered: %v", err)
+		}
+		if _, err := h.enrol.FinishFirst(ctx, b.Caller, w.Ref, method.Password, "", "mine", method.Answer{Text: signintest.Password}); !fault.IsKind(err, fault.BadInput) {
+			t.Errorf("a password was set: %v", err)
+		}
+		if _, err := h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.Passkey); err != nil {
+			t.Errorf("a passkey was not offered: %v", err)
+		}
+	})
 }
