@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
@@ -142,8 +141,8 @@ func CleanAgent(s string) string {
 	return string(out)
 }
 
-// Form reads a POSTed form. Fields that are no UTF-8 or hold a NUL are refused at the edge: neither engine
-// would keep them alike. Only the body counts, never the query.
+// Form reads a POSTed form. Fields that are no UTF-8 or hold control characters are refused at the edge: the engines
+// would not keep them alike. Only the body counts, never the query.
 func Form(r *http.Request) (url.Values, error) {
 	if err := r.ParseForm(); err != nil {
 		if f := asFault(err); f.Code == errTooLarge.Code {
@@ -163,8 +162,6 @@ func Form(r *http.Request) (url.Values, error) {
 	}
 	return r.PostForm, nil
 }
-
-func clean(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // LocalPath accepts a path on this house and nothing that a browser would read as another site.
 func LocalPath(p string) bool {

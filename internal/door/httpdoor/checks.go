@@ -4,7 +4,9 @@ import (
 	"mime"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 )
@@ -22,8 +24,17 @@ var (
 	errFlood       = fault.New(fault.TooMany, "request.flood", "Too many requests are coming from your network.")
 )
 
+// maxPath is the longest path that can name something here, in bytes: a username of 254 behind a prefix.
+const maxPath = 400
+
 // check is what stands before a handler of that kind.
 func (d *Door) check(kind Kind, r *http.Request) error {
+	if len(r.URL.Path) > maxPath || !clean(r.URL.Path) {
+		return errNotFound
+	}
+	if kind == Page && !cleanQuery(r.URL.RawQuery) {
+		return errForm
+	}
 	if kind == API || kind == Probe {
 		return nil
 	}
@@ -47,6 +58,26 @@ func (d *Door) check(kind Kind, r *http.Request) error {
 		return errContentType
 	}
 	return nil
+}
+
+// cleanQuery holds a page's parameters to what Form holds its fields to.
+func cleanQuery(raw string) bool {
+	if strings.IndexByte(raw, '%') < 0 {
+		return clean(raw)
+	}
+	text, err := url.QueryUnescape(raw)
+	return err == nil && clean(text)
+}
+
+// clean refuses what no field needs and what databases, terminals and logs each take differently: bad UTF-8 and
+// control characters but tabs and ends of lines (attacks G133, G134).
+func clean(s string) bool {
+	for _, c := range []byte(s) {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
 }
 
 // sameOrigin demands a positive sign that the request comes from our own page: Sec-Fetch-Site where the browser

@@ -493,3 +493,32 @@ func TestG21_WhatTheMultiplexerAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestG133_WhatCannotBeReadIsRefusedAtTheEdge: no handler, and so no database, meets it.
+func TestG133_WhatCannotBeReadIsRefusedAtTheEdge(t *testing.T) {
+	hs := build(t, nil)
+	for _, bad := range []string{"%00", "a%00b", "%ff", "%c3%28", "%ed%a0%80", "%1b%5b2J", "%7f"} {
+		if w := hs.do("GET", "/page?q="+bad, ""); w.Code != 400 {
+			t.Errorf("query %s: %d", bad, w.Code)
+		}
+		if w := hs.do("GET", "/page?"+bad+"=1", ""); w.Code != 400 {
+			t.Errorf("name in the query %s: %d", bad, w.Code)
+		}
+		if w := hs.do("GET", "/api/"+bad, ""); w.Code != 404 {
+			t.Errorf("path %s: %d", bad, w.Code)
+		}
+		if w := hs.do("POST", "/page", "x="+bad, "Content-Type", formType, "Origin", base); w.Code != 400 {
+			t.Errorf("form %s: %d", bad, w.Code)
+		}
+	}
+	if w := hs.do("GET", "/page?q=%zz", ""); w.Code != 400 {
+		t.Errorf("a query that cannot be decoded: %d", w.Code)
+	}
+	if w := hs.do("GET", "/api/"+strings.Repeat("a", maxPath), ""); w.Code != 404 {
+		t.Errorf("a path that names nothing: %d", w.Code)
+	}
+	ran := hs.ran
+	if w := hs.do("GET", "/page?q=%C3%A9t%C3%A9+%F0%9F%94%91", ""); w.Code != 200 || hs.ran != ran+1 {
+		t.Errorf("honest letters: %d", w.Code)
+	}
+}

@@ -327,6 +327,9 @@ func (s *Web) lead(w http.ResponseWriter, r *http.Request, c signin.Caller) erro
 		return err
 	}
 	kind := method.Kind(form.Get("kind"))
+	if kind != "" && !s.Pages.has("enrol-"+string(kind)) {
+		return errNoMethod // before a proof is asked for what is nothing
+	}
 	d, err := s.Security.SetLead(r.Context(), c, kind)
 	if err != nil {
 		return s.again(w, r, c, err, leadAct(kind))
