@@ -107,7 +107,7 @@ func (f *Flow) answerSlow(ctx context.Context, caller Caller, p page, t *try) (S
 		return Step{}, err
 	}
 	if err := f.verify(sit, t); err != nil {
-		return Step{}, err
+		return Step{}, f.unjudged(ctx, sit, t, err)
 	}
 	for n := 1; ; n++ {
 		out, err := f.write(ctx, sit, t)
@@ -121,6 +121,17 @@ func (f *Flow) answerSlow(ctx context.Context, caller Caller, p page, t *try) (S
 			return f.stopped(sit, t, err)
 		}
 	}
+}
+
+// unjudged gives back the guess that was reserved for an answer which nobody looked at: a full house counts against
+// no account. It does so also where the person has gone meanwhile.
+func (f *Flow) unjudged(ctx context.Context, sit *situation, t *try, cause error) error {
+	if t.locked || !fault.IsKind(cause, fault.Busy) {
+		return cause
+	}
+	return errors.Join(cause, f.InTx(context.WithoutCancel(ctx), func(s Store) error {
+		return f.giveBack(ctx, s, sit, t.kind, 1)
+	}))
 }
 
 // prepare loads what the answer is judged against. stop: there is nothing to judge, and t.problem says why.

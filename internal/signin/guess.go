@@ -57,8 +57,12 @@ func (f *Flow) reserve(ctx context.Context, s Store, sit *situation, t *try) err
 
 // refund gives back the guesses of this attempt after a success with that very kind, and nobody else's.
 func (f *Flow) refund(ctx context.Context, s Store, sit *situation, kind method.Kind) error {
+	return f.giveBack(ctx, s, sit, kind, sit.page.Tries[kind]+1)
+}
+
+func (f *Flow) giveBack(ctx context.Context, s Store, sit *situation, kind method.Kind, n int) error {
 	a := audience(sit.knownBrowser)
-	limit, n := f.Limits(kind, a), sit.page.Tries[kind]+1
+	limit := f.Limits(kind, a)
 	_, _, err := s.ReserveGuess(ctx, f.guessKey(sit.person, kind, a), func(c throttle.Counter) (throttle.Counter, bool) {
 		return throttle.Refund(limit, n, sit.now)(c), true
 	})

@@ -33,7 +33,7 @@ func (f *Flow) next(sit *situation, problem *fault.Error) (Step, error) {
 	case policy.Ask:
 		return f.ask(sit, step, d.Ask)
 	default:
-		step.Kind = StepRefused
+		step.Kind, step.Remedy = StepRefused, f.remedy(sit)
 		ref, err := f.seal(sit.caller, sit.page)
 		step.Attempt = ref
 		return step, err

@@ -83,6 +83,14 @@ const (
 	StepDone
 )
 
+// Remedy is the way out of a refusal for want of a method. The zero value: there is none of the person's own.
+type Remedy struct {
+	// Kind to add: policy would then ask for it instead of refusing.
+	Kind method.Kind
+	// Invited: the person has too little to add it alone, and needs an invitation for it.
+	Invited bool
+}
+
 // Step is what the door shows next.
 type Step struct {
 	Kind    StepKind
@@ -104,6 +112,8 @@ type Step struct {
 	RememberFor time.Duration
 	// Reasons answer "why was I asked?" and "why was I refused?".
 	Reasons []policy.Reason
+	// Remedy is set on StepRefused where a method that the person does not have yet would lift the refusal.
+	Remedy Remedy
 	// Problem is what was wrong with the last answer (catalogue code and parameters), nil at first.
 	Problem *fault.Error
 	// Return is the local path, on StepDone.
