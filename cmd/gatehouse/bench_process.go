@@ -45,9 +45,9 @@ func (p *benchProcess) stop() error { return p.ended() }
 
 func (b *benchRun) startHouse(ctx context.Context, s *benchSeed) (*benchProcess, error) {
 	if b.profile != "" {
-		return b.start(ctx, "gatehouse:", s, "/.well-known/openid-configuration", "bench", "serve", "--config", s.config, "--profile", b.profile)
+		return b.start(ctx, "gatehouse:", s.dir, s.base, "/.well-known/openid-configuration", "bench", "serve", "--config", s.config, "--profile", b.profile)
 	}
-	return b.start(ctx, "gatehouse:", s, "/.well-known/openid-configuration", "serve", "--config", s.config)
+	return b.start(ctx, "gatehouse:", s.dir, s.base, "/.well-known/openid-configuration", "serve", "--config", s.config)
 }
 
 func (b *benchRun) startNull(ctx context.Context, s *benchSeed) (*benchProcess, error) {
@@ -58,21 +58,26 @@ func (b *benchRun) startNull(ctx context.Context, s *benchSeed) (*benchProcess, 
 	if err := os.WriteFile(filepath.Join(s.dir, "people.pub"), public, 0o600); err != nil {
 		return nil, err
 	}
-	return b.start(ctx, "null server:", s, "/empty", "bench", "null", "--dir", s.dir, "--listen", s.listen)
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	return b.start(ctx, "null server:", s.dir, fmt.Sprintf("http://localhost:%d", port), "/empty",
+		"bench", "null", "--dir", s.dir, "--listen", fmt.Sprintf("127.0.0.1:%d", port))
 }
 
 // start runs this program again on the server's core with one scheduler thread, and waits for its first answer.
-func (b *benchRun) start(ctx context.Context, name string, s *benchSeed, ready string, args ...string) (*benchProcess, error) {
+func (b *benchRun) start(ctx context.Context, name, dir, base, ready string, args ...string) (*benchProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.CreateTemp(s.dir, "log-")
+	log, err := os.CreateTemp(dir, "log-")
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close() // the process has it open by then
-	p := &benchProcess{name: name, base: s.base, log: log.Name()}
+	p := &benchProcess{name: name, base: base, log: log.Name()}
 	p.cmd = exec.CommandContext(ctx, self, args...)
 	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	p.cmd.Stdout, p.cmd.Stderr = log, log
@@ -95,7 +100,7 @@ func (b *benchRun) start(ctx context.Context, name string, s *benchSeed, ready s
 		}
 		return nil
 	})
-	return p, p.ready(s.base+ready, began, gone)
+	return p, p.ready(base+ready, began, gone)
 }
 
 // ready asks until there is an answer.

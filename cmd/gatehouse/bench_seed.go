@@ -25,11 +25,11 @@ import (
 
 // benchSeed is a house with people, made without its doors.
 type benchSeed struct {
-	dir, config  string
-	base, listen string
-	key          *ecdsa.PrivateKey // of everybody's passkey
-	keys         []*softkey.Authenticator
-	house        *bench.House
+	dir, config string
+	base        string
+	key         *ecdsa.PrivateKey // of everybody's passkey
+	keys        []*softkey.Authenticator
+	house       *bench.House
 }
 
 const (
@@ -48,9 +48,9 @@ func seedBench(ctx context.Context, dir string, n int) (*benchSeed, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &benchSeed{dir: dir, config: filepath.Join(dir, "gatehouse.yaml"), listen: fmt.Sprintf("127.0.0.1:%d", port),
+	s := &benchSeed{dir: dir, config: filepath.Join(dir, "gatehouse.yaml"),
 		base: fmt.Sprintf("http://localhost:%d", port)}
-	text := fmt.Sprintf("base_url: %s\nlisten: %s\ndatabase: gatehouse.db\nkey_file: gatehouse.key\n", s.base, s.listen)
+	text := fmt.Sprintf("base_url: %s\nlisten: %s\ndatabase: gatehouse.db\nkey_file: gatehouse.key\n", s.base, fmt.Sprintf("127.0.0.1:%d", port))
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
