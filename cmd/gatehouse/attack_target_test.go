@@ -207,6 +207,11 @@ func (x *target) member(name, pass string, kinds ...method.Kind) *member {
 	return m
 }
 
+// stranger is somebody with a device and no account.
+func (x *target) stranger(name string) *member {
+	return &member{x: x, name: name, key: softkey.New(attackBase)}
+}
+
 // enrol gives the member a method as an operator would.
 func (m *member) enrol(kind method.Kind) {
 	x := m.x

@@ -65,7 +65,8 @@ type Store interface {
 	TouchSession(ctx context.Context, id string, seen time.Time) error
 	// EndSession removes one; it reports whether there was one.
 	EndSession(ctx context.Context, id string) (bool, error)
-	// EndSessionsOf removes all of a person but `except` ("" for none) and returns the ids.
+	// EndSessionsOf removes all of a person but `except` ("" for none), with their sign-ins that are half done, and
+	// returns the ids.
 	EndSessionsOf(ctx context.Context, person, except string) ([]string, error)
 	// EndSessionsOfFamily removes all born from a remembered browser and returns the ids.
 	EndSessionsOfFamily(ctx context.Context, family string) ([]string, error)

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/fault"
@@ -33,8 +34,21 @@ func (f *Flow) Judge(ctx context.Context, s Store, sess session.Session, p peopl
 		return policy.Decision{}, errNoSession
 	}
 	in := f.input(p, app, act, demand, f.Now())
-	in.Evidence, in.Owned, in.Remembered = sess.Evidence, usable(owned), remembered
+	in.Owned, in.Remembered = usable(owned), remembered
+	in.Evidence = standing(sess.Evidence, in.Owned)
 	return policy.Decide(inForce, in), nil
+}
+
+// standing gives the proofs of a log whose credential the person still has: what was removed, or lost and reset,
+// proves nothing any more, in whatever log it was kept.
+func standing(log []method.Evidence, owned []method.Credential) []method.Evidence {
+	gone := func(e method.Evidence) bool {
+		return !slices.ContainsFunc(owned, func(c method.Credential) bool { return c.ID == e.Credential })
+	}
+	if !slices.ContainsFunc(log, gone) {
+		return log
+	}
+	return slices.DeleteFunc(slices.Clone(log), gone)
 }
 
 // Remembered gives the standing of this browser's remembered family for p, nil where there is none: what Judge takes

@@ -70,6 +70,9 @@ func (f *Flow) load(ctx context.Context, s Store, caller Caller, p page) (*situa
 	if err := f.loadRow(ctx, s, sit); err != nil {
 		return nil, err
 	}
+	if sit.gone && sit.live != nil { // fallBack goes by what the session has now
+		sit.person, sit.known = sit.livePerson, true
+	}
 	if sit.known {
 		return sit, f.loadOwned(ctx, s, sit)
 	}
@@ -209,7 +212,7 @@ func (f *Flow) decide(sit *situation) policy.Decision {
 		demand.FreshSince, demand.Began = target.Started, target.Started
 	}
 	in := f.input(sit.person, sit.app, target.Act, demand, sit.now)
-	in.Evidence, in.Owned = sit.evidence(), sit.owned
+	in.Evidence, in.Owned = standing(sit.evidence(), sit.owned), sit.owned
 	if target.Act == policy.ActSignIn {
 		in.Remembered = sit.remembered.forPolicy()
 	}

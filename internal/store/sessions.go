@@ -81,8 +81,14 @@ func (t *Tx) EndSession(ctx context.Context, id string) (bool, error) {
 	return did(t.exec("DELETE FROM sessions WHERE id = $1", id))
 }
 
-// EndSessionsOf implements session.Store.
+// EndSessionsOf implements session.Store: an attempt is half a session.
 func (t *Tx) EndSessionsOf(ctx context.Context, person, except string) ([]string, error) {
+	if t.readOnly {
+		return nil, errReadOnly
+	}
+	if _, err := t.exec("DELETE FROM attempts WHERE person = $1", person); err != nil {
+		return nil, err
+	}
 	return t.endSessions("person = $1 AND id <> $2", person, except)
 }
 

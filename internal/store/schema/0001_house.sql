@@ -107,6 +107,7 @@ CREATE TABLE attempts (
 	version  BIGINT NOT NULL
 );
 CREATE INDEX attempts_expires ON attempts (expires);
+CREATE INDEX attempts_person ON attempts (person);
 
 CREATE TABLE proofs (
 	session TEXT NOT NULL,

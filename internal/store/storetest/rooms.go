@@ -11,6 +11,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/session"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/store"
 )
 
@@ -221,9 +222,20 @@ func sessions(t *testing.T, db *store.DB) {
 		return err
 	})
 	do(t, db, func(tx *store.Tx) error {
+		for _, a := range []signin.Attempt{{ID: "half", Person: "p"}, {ID: "another's", Person: "q"}} {
+			a.Browser, a.Expires = []byte("b"), start.Add(time.Hour)
+			if err := tx.AddAttempt(ctx, a); err != nil {
+				return err
+			}
+		}
 		ids, err := tx.EndSessionsOf(ctx, "p", "s2")
 		slices.Sort(ids)
 		same(t, "ended", ids, []string{"s1", "s3"})
+		_, half := tx.AttemptByID(ctx, "half")
+		wantKind(t, "a sign-in that was half done", half, fault.NotFound)
+		if _, err := tx.AttemptByID(ctx, "another's"); err != nil {
+			t.Errorf("another's attempt ended too: %v", err)
+		}
 		if err != nil {
 			return err
 		}
