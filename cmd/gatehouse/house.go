@@ -70,7 +70,7 @@ type house struct {
 func openHouse(ctx context.Context, c houseConfig) (*house, error) {
 	h := &house{houseConfig: c, box: secret.NewBox(c.Keyring)}
 	var err error
-	if h.methods, err = c.methods(); err != nil {
+	if h.methods, err = h.newMethods(); err != nil {
 		return nil, err
 	}
 	h.db, err = store.Open(ctx, store.Config{DSN: c.DSN, Keyring: c.Keyring, Node: c.Node, Now: c.Now, Log: c.Log,
@@ -108,14 +108,16 @@ func (h *house) flows() {
 
 func (c houseConfig) issuer() string { return c.Base.Scheme + "://" + c.Base.Host }
 
-// methods are the ways of proving that this house offers.
-func (c houseConfig) methods() (map[method.Kind]method.Method, error) {
+// newMethods makes the ways of proving that this house offers.
+func (h *house) newMethods() (map[method.Kind]method.Method, error) {
+	c := h.houseConfig
 	pk, err := passkey.New(passkey.Settings{RPID: c.Base.Hostname(), RPName: c.Campus.Name, Origins: []string{c.issuer()}})
 	if err != nil {
 		return nil, err
 	}
 	settings := c.Passwords
 	settings.Context = []string{c.Campus.Name, c.Campus.ID}
+	settings.MinLength = h.leastPassword
 	pw, err := password.New(settings)
 	if err != nil {
 		return nil, err
@@ -129,6 +131,29 @@ func (c houseConfig) methods() (map[method.Kind]method.Method, error) {
 		method.Password: c.limited(pw),
 		method.TOTP:     c.limited(codes),
 	}, nil
+}
+
+// leastPassword is how long a person's password must be under the policy in force. Where that cannot be read, a
+// password is taken to be the only proof.
+func (h *house) leastPassword(s method.Subject) int {
+	least := password.AloneChars
+	_, view := store.Bind[signin.Store](h.db)
+	ctx := context.Background()
+	err := view(ctx, func(st signin.Store) error {
+		inForce, err := st.PolicyInForce(ctx)
+		if err != nil {
+			return err
+		}
+		p, err := st.PersonByID(ctx, people.ID(s.ID))
+		if err == nil && !inForce.PasswordMayStandAlone(signin.PolicyPerson(p)) {
+			least = password.MinChars
+		}
+		return err
+	})
+	if err != nil && !fault.IsKind(err, fault.NotFound) {
+		h.Log.Error("the policy for a password's length could not be read", "err", err)
+	}
+	return least
 }
 
 // limited is m with the campus' own limit of credentials per person, where it set one.

@@ -72,15 +72,20 @@ func (f *Flow) Reachable(inForce policy.Policy, p people.Person, owned []method.
 
 // input fills what policy knows without evidence.
 func (f *Flow) input(p people.Person, app policy.Application, act policy.Act, demand policy.Demand, now time.Time) policy.Input {
+	return policy.Input{
+		Person:      PolicyPerson(p),
+		Application: app, Act: act, Demand: demand, Traits: f.traits, Now: now,
+	}
+}
+
+// PolicyPerson is p as policy knows people.
+func PolicyPerson(p people.Person) policy.Person {
 	roles := make([]string, len(p.Roles))
 	for i, r := range p.Roles {
 		roles[i] = string(r)
 	}
-	return policy.Input{
-		Person: policy.Person{ID: string(p.ID), Username: p.Username, Groups: p.Groups, Roles: roles,
-			Active: p.State == people.Active, Lead: method.Kind(p.Lead)},
-		Application: app, Act: act, Demand: demand, Traits: f.traits, Now: now,
-	}
+	return policy.Person{ID: string(p.ID), Username: p.Username, Groups: p.Groups, Roles: roles,
+		Active: p.State == people.Active, Lead: method.Kind(p.Lead)}
 }
 
 // Session loads the caller's session and its person where both are live: known token, this browser, neither idle too
