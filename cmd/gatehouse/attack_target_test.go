@@ -126,7 +126,7 @@ func (x *target) node(name, dsn string) *node {
 	x.t.Helper()
 	h, err := openHouse(context.Background(), houseConfig{Base: &url.URL{Scheme: "http", Host: "localhost:8080"}, DSN: dsn, Node: name,
 		Keyring: storetest.Keyring(x.t), Campus: campus.Campus{ID: "test", Name: "Testing"}, Now: x.clock.Now,
-		Log: slog.New(slog.NewTextHandler(x.log, nil)),
+		Log: slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Passwords: password.Settings{Params: password.Params{Memory: 64, Time: 1, Threads: 1}, Workers: 4, Queue: 1000,
 			MinLength: func(method.Subject) int { return 8 }}})
 	x.must(err)
