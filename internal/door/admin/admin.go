@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -123,10 +124,31 @@ type surrounded struct {
 
 func (s surrounded) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
 	s.door.Handle(s.mux, httpdoor.API, pattern, func(w http.ResponseWriter, r *http.Request) error {
-		w.Header().Set("Cache-Control", "no-store")
+		if err := onceEach(r.URL.RawQuery); err != nil {
+			return err
+		}
 		h(w, r)
 		return nil
 	})
+}
+
+var errQuery = fault.New(fault.BadInput, "admin.query", "A parameter of the address is given twice or cannot be read.")
+
+// onceEach refuses a query of which a parser would take the first or last of two, or drop a part (attack G133).
+func onceEach(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return errQuery.Because(err)
+	}
+	for _, given := range values {
+		if len(given) > 1 {
+			return errQuery
+		}
+	}
+	return nil
 }
 
 func (s surrounded) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
