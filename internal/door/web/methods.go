@@ -60,8 +60,17 @@ func (s *Web) whyNot(c signin.Caller, code string) string {
 	return s.text(c, "add.not_now")
 }
 
-func addAct(kind method.Kind) enrol.Act {
-	return enrol.Act{Act: policy.ActMethodAdd, Object: string(kind), Return: "/security/add/" + url.PathEscape(string(kind))}
+// addPath is a wizard's address. then is the attempt that goes on afterwards, or "".
+func addPath(kind method.Kind, then string) string {
+	path := "/security/add/" + url.PathEscape(string(kind))
+	if then == "" || len(then) > maxRef {
+		return path
+	}
+	return path + "?then=" + url.QueryEscape(then)
+}
+
+func addAct(kind method.Kind, then string) enrol.Act {
+	return enrol.Act{Act: policy.ActMethodAdd, Object: string(kind), Return: addPath(kind, then)}
 }
 
 func (s *Web) offer(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
@@ -69,19 +78,20 @@ func (s *Web) offer(w http.ResponseWriter, r *http.Request, c signin.Caller) err
 	if !s.Pages.has("enrol-" + string(kind)) {
 		return errNoMethod
 	}
-	gone, err := s.proven(w, r, c, addAct(kind))
+	then := r.URL.Query().Get("then")
+	gone, err := s.proven(w, r, c, addAct(kind, then))
 	if err != nil || gone {
 		return err
 	}
 	offer, err := s.Security.OfferMethod(r.Context(), c, kind)
 	if err != nil {
-		return s.again(w, r, c, err, addAct(kind))
+		return s.again(w, r, c, err, addAct(kind, then))
 	}
 	p, err := s.enrolPage(c, offer)
 	if err != nil {
 		return err
 	}
-	p.Action, p.WayOut, p.SignedIn = "/security/add/"+string(kind), "/security/add", true
+	p.Action, p.WayOut, p.SignedIn = addPath(kind, then), "/security/add", true
 	return s.Pages.render(w, http.StatusOK, p)
 }
 
@@ -142,23 +152,28 @@ func (s *Web) add(w http.ResponseWriter, r *http.Request, c signin.Caller) error
 	if err != nil {
 		return s.addAgain(w, r, c, kind, form.Get("name"), err)
 	}
+	if then := r.URL.Query().Get("then"); then != "" { // what was refused for want of it is asked again
+		carry(w, d)
+		return httpdoor.SeeOther(w, "/signin?attempt="+url.QueryEscape(then))
+	}
 	return s.done(w, c, d, flash{Key: "done.added." + string(kind), Params: map[string]any{"Name": form.Get("name")}})
 }
 
 // addAgain shows the wizard afresh with what was wrong. The proof is still in hand: a wrong answer uses none up.
 func (s *Web) addAgain(w http.ResponseWriter, r *http.Request, c signin.Caller, kind method.Kind, name string, cause error) error {
+	then := r.URL.Query().Get("then")
 	if !fault.IsKind(cause, fault.BadInput) && !fault.IsKind(cause, fault.Expired) {
-		return s.again(w, r, c, cause, addAct(kind))
+		return s.again(w, r, c, cause, addAct(kind, then))
 	}
 	offer, err := s.Security.OfferMethod(r.Context(), c, kind)
 	if err != nil {
-		return s.again(w, r, c, err, addAct(kind))
+		return s.again(w, r, c, err, addAct(kind, then))
 	}
 	p, err := s.enrolPage(c, offer)
 	if err != nil {
 		return err
 	}
-	p.Action, p.WayOut, p.SignedIn = "/security/add/"+string(kind), "/security/add", true
+	p.Action, p.WayOut, p.SignedIn = addPath(kind, then), "/security/add", true
 	if name != "" {
 		p.Name = name
 	}

@@ -105,8 +105,11 @@ func (p *provePage) name() string { return "prove-" + string(p.Kind) }
 // refusedPage says that policy refuses, and why.
 type refusedPage struct {
 	ask
-	// MayAdd: a stronger method of their own would let this person in.
-	MayAdd bool
+	// Add is the method that would lift the refusal, "" for none: its name in AddName, its wizard at AddURL.
+	Add             method.Kind
+	AddName, AddURL string
+	// Invited: it takes an invitation to add it.
+	Invited bool
 }
 
 func (*refusedPage) name() string { return "refused" }

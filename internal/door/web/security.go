@@ -61,14 +61,19 @@ func (s *Web) proven(w http.ResponseWriter, r *http.Request, c signin.Caller, ac
 	return true, s.enter(w, c, needed.Target)
 }
 
-// done sets what a change says about cookies and redirects with words.
-func (s *Web) done(w http.ResponseWriter, c signin.Caller, d enrol.Done, f flash) error {
+// carry sets what a change says about cookies.
+func carry(w http.ResponseWriter, d enrol.Done) {
 	if d.SetSession != nil {
 		httpdoor.SetSession(w, *d.SetSession)
 	}
 	if d.SetRemembered != nil {
 		httpdoor.SetRemembered(w, d.SetRemembered)
 	}
+}
+
+// done sets cookies and redirects with words.
+func (s *Web) done(w http.ResponseWriter, c signin.Caller, d enrol.Done, f flash) error {
+	carry(w, d)
 	f.Left = s.left(d)
 	return s.tell(w, c, securityPath, f)
 }
@@ -157,12 +162,18 @@ func (s *Web) recentRow(c signin.Caller, e enrol.Recent) recentRow {
 	if e.Address != "" {
 		where = s.text(c, "recent.where", "Agent", label, "Address", e.Address)
 	}
-	what := s.text(c, key)
-	if e.App != "" && s.texts.Has(key+".app") {
-		what = s.text(c, key+".app", "Application", e.App)
-	}
-	return recentRow{ID: url.PathEscape(e.ID), What: what, Bad: e.Outcome != audit.Done, Where: where, At: when(e.At),
+	row := recentRow{ID: url.PathEscape(e.ID), What: s.text(c, key), Bad: e.Outcome != audit.Done, Where: where, At: when(e.At),
 		Outcome: s.text(c, "recent.outcome."+string(e.Outcome))}
+	exact := key + "." + string(e.Outcome) + "." + string(e.Method) // "Wrong password" needs no outcome beside it
+	switch {
+	case s.texts.Has(exact):
+		row.What, row.Outcome = s.text(c, exact), ""
+	case e.App != "" && s.texts.Has(key+".app"):
+		row.What = s.text(c, key+".app", "Application", e.App)
+	case e.Method != "" && s.texts.Has(key+".kind"):
+		row.What = s.text(c, key+".kind", "Method", s.text(c, "method."+string(e.Method)+".name"))
+	}
+	return row
 }
 
 // refresh is "refresh my sign-in now": prove once more, and nothing asks until the full window has passed.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
@@ -45,9 +44,14 @@ func (s *Web) identify(w http.ResponseWriter, r *http.Request, c signin.Caller) 
 	return s.onward(w, r, c, step, err)
 }
 
-// otherName shows the first page again for the same attempt: "not you?".
+// otherName shows the first page again for the same target: "not you?". Somebody who is signed in gets an attempt that
+// leaves their session alone until another person has proven who they are.
 func (s *Web) otherName(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
 	step, err := s.SignIn.Show(r.Context(), c, r.URL.Query().Get("attempt"))
+	if err == nil && step.Known && !namesAct(step) {
+		step.Target.Another = !c.Session.Empty()
+		return s.enter(w, c, step.Target)
+	}
 	if err == nil && step.Kind == signin.StepProve && !namesAct(step) {
 		step.Kind, step.Name, step.Problem = signin.StepIdentify, "", nil
 	}
@@ -69,8 +73,20 @@ func (s *Web) answer(w http.ResponseWriter, r *http.Request, c signin.Caller) er
 		return err
 	}
 	kind := method.Kind(r.PathValue("method"))
+	if kind != method.Passkey && strings.TrimSpace(form.Get("answer")) == "" {
+		return s.unanswered(w, r, c, form.Get("attempt"))
+	}
 	step, err := s.SignIn.Answer(r.Context(), c, form.Get("attempt"), kind, answerOf(kind, form), form.Get("remember") == "yes")
 	return s.onward(w, r, c, step, err)
+}
+
+// unanswered asks again: an empty field is no guess.
+func (s *Web) unanswered(w http.ResponseWriter, r *http.Request, c signin.Caller, ref string) error {
+	step, err := s.SignIn.Show(r.Context(), c, ref)
+	if err == nil && step.Kind == signin.StepProve {
+		step.Problem = fault.New(fault.BadInput, "signin.answer_missing", "The field is empty. Fill it in.")
+	}
+	return s.step(w, r, c, step, err)
 }
 
 // onward leads to the next question at an address of its own, so that a reload or the back button asks it again
@@ -132,15 +148,32 @@ func (s *Web) step(w http.ResponseWriter, r *http.Request, c signin.Caller, step
 		p.Passkeys = p.Passkey != ""
 		return s.Pages.render(w, statusOf(step), p)
 	case signin.StepRefused:
-		p := &refusedPage{ask: a}
-		p.MayAdd = a.Session && slices.ContainsFunc(step.Reasons, func(r policy.Reason) bool { return r.Code == "no_method" })
-		p.Title, p.Help = s.text(c, "refused.title"), "refused"
+		p, err := s.refusedPage(c, step, a)
+		if err != nil {
+			return err
+		}
 		return s.Pages.render(w, http.StatusForbidden, p)
 	}
 	p := &expiredPage{a}
 	p.Title, p.Help = s.text(c, "expired.title"), "expired"
 	p.Problem = nil
 	return s.Pages.render(w, http.StatusOK, p)
+}
+
+// refusedPage leads to the method that would lift the refusal, and from there back to where the person was going.
+func (s *Web) refusedPage(c signin.Caller, step signin.Step, a ask) (*refusedPage, error) {
+	p := &refusedPage{ask: a, Add: step.Remedy.Kind, Invited: step.Remedy.Invited}
+	p.Title, p.Help = s.text(c, "refused.title"), "refused"
+	if p.Add == "" {
+		return p, nil
+	}
+	p.Title, p.AddName = s.text(c, "refused.missing_title"), s.text(c, "method."+string(p.Add)+".add")
+	if p.Invited {
+		return p, nil
+	}
+	then, err := s.SignIn.Open(c, step.Target)
+	p.AddURL = addPath(p.Add, then)
+	return p, err
 }
 
 func (s *Web) identifyPage(c signin.Caller, step signin.Step, a ask) *identifyPage {
@@ -178,6 +211,9 @@ func (s *Web) ask(r *http.Request, c signin.Caller, step signin.Step) ask {
 	}
 	if step.Problem != nil && strings.HasPrefix(step.Problem.Code, "signin.passkey_") || step.Method == method.Passkey && a.Problem != nil {
 		a.Problem.Field = ""
+	}
+	if key := "method." + string(step.Method) + ".wrong"; a.Problem != nil && step.Problem.Code == "signin.wrong" && s.texts.Has(key) {
+		a.Problem.Text = s.text(c, key)
 	}
 	a.PasskeyUnknown = step.Problem != nil && step.Problem.Code == "signin.passkey_unknown"
 	a.Help = s.helpFor(step)

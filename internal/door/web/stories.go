@@ -206,6 +206,14 @@ func proveStories() []Story {
 	}
 }
 
+// storyMissing is a refusal that a method would lift.
+func storyMissing(p *Pages) *refusedPage {
+	v := &refusedPage{ask: storyAsked(p, "refused.missing_title"), Add: method.Passkey, AddName: p.Texts.Text("en", "method.passkey.add", nil)}
+	v.App, v.Session = "Patient records", true
+	v.Why = []Why{p.Texts.Reason("en", policy.Reason{Rule: "Patient records: phishing-resistant", Code: "no_method"})}
+	return v
+}
+
 // endStories are where a sign-in ends without one.
 func endStories() []Story {
 	return []Story{
@@ -217,9 +225,13 @@ func endStories() []Story {
 			return v
 		}},
 		{"refused", "stronger-method", func(p *Pages) page {
-			v := &refusedPage{ask: storyAsked(p, "refused.title"), MayAdd: true}
-			v.App, v.Session = "Patient records", true
-			v.Why = []Why{p.Texts.Reason("en", policy.Reason{Rule: "Patient records: phishing-resistant", Code: "no_method"})}
+			v := storyMissing(p)
+			v.AddURL = "/security/add/passkey"
+			return v
+		}},
+		{"refused", "needs-invitation", func(p *Pages) page {
+			v := storyMissing(p)
+			v.Invited = true
 			return v
 		}},
 		{"expired", "goes-on", func(p *Pages) page { return &expiredPage{storyAsked(p, "expired.title")} }},

@@ -25,7 +25,7 @@ func storySecurity(p *Pages) *securityPage {
 	v.Browsers = []browserRow{{ID: "f1", Agent: "Firefox on Windows", Here: true, Until: day(storyTime.AddDate(0, 0, 27))}}
 	v.Recent = []recentRow{
 		{ID: "n:7", What: p.Texts.Text("en", "recent.signin.finished.app", map[string]any{"Application": "Library"}), Where: "Firefox on Windows, 192.0.2.17", At: when(storyTime)},
-		{ID: "n:6", What: t("recent.signin.proof"), Bad: true, Outcome: t("recent.outcome.failed"), Where: "Chrome on Android, 198.51.100.4", At: when(storyTime.Add(-3 * time.Hour))},
+		{ID: "n:6", What: t("recent.signin.proof.failed.password"), Bad: true, Where: "Chrome on Android, 198.51.100.4", At: when(storyTime.Add(-3 * time.Hour))},
 		{ID: "n:5", What: t("recent.method.added"), Where: "Firefox on Windows, 192.0.2.17", At: when(storyTime.AddDate(0, 0, -2))},
 	}
 	return v

@@ -170,8 +170,13 @@ func TestSignInElsewhereAndEnds(t *testing.T) {
 	}
 	b.cookies[httpdoor.SessionCookie] = secret.Token(32).Reveal()
 	b.f.step.Reasons = []policy.Reason{{Rule: "clinical", Code: "no_method"}}
-	if page := body(b.get("/signin?attempt=A")); !strings.Contains(page, `href="/security/add"`) {
+	b.f.step.Remedy = signin.Remedy{Kind: method.Passkey}
+	if page := body(b.get("/signin?attempt=A")); !strings.Contains(page, `href="/security/add/passkey?then=`) {
 		t.Error("a member whom a passkey would let in is not told so")
+	}
+	b.f.step.Remedy.Invited = true
+	if page := body(b.get("/signin?attempt=A")); strings.Contains(page, "/security/add") || !strings.Contains(page, `href="/welcome"`) {
+		t.Error("a member who needs an invitation is not told so")
 	}
 	b.f.step = signin.Step{Kind: signin.StepExpired, Attempt: "FRESH"}
 	if page := body(b.post("/signin/password", "attempt", "OLD", "answer", "x")); !strings.Contains(page, `value="FRESH"`) {
