@@ -78,15 +78,6 @@ type Head struct {
 	Hash  []byte `json:"hash"`
 }
 
-// Aggregator is the port for failures of strangers before any proof, about nobody in particular: they are counted, and
-// written as at most one entry a minute for each act, reason and door, with Detail "count", so that strangers cannot
-// fill the trail. The count lives in memory until the next transaction after that minute; failures about a known
-// person are Recorded, each one.
-type Aggregator interface {
-	// RecordAggregated counts e. Only At, Act, Outcome, Door and Reason are kept; an entry with a Subject is refused.
-	RecordAggregated(ctx context.Context, e Entry) error
-}
-
 // Report is the outcome of verifying the whole trail.
 type Report struct {
 	Chains      int   `json:"chains"`

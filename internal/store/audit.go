@@ -79,15 +79,9 @@ func (t *Tx) Record(ctx context.Context, e audit.Entry) error {
 	return nil
 }
 
-// hasAudit reports whether the end of the transaction will write entries.
-func (t *Tx) hasAudit() bool {
-	t.takeAggregated()
-	return len(t.entries) > 0
-}
-
 // writeAudit chains the entries onto the lane and writes them.
 func (t *Tx) writeAudit(l *lane) error {
-	if !t.hasAudit() {
+	if len(t.entries) == 0 {
 		return nil
 	}
 	if err := l.load(t); err != nil {

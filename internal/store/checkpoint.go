@@ -41,13 +41,9 @@ func (t *Tx) checkpointKey(ctx context.Context) (*checkpointKey, error) {
 	return &checkpointKey{private.Public().(ed25519.PublicKey), private}, nil
 }
 
-// Checkpoint writes what is still counted in memory, signs the heads of all chains and keeps the checkpoint in the
-// database too. Its Line belongs into a file outside the database, appended and synced: only there it can testify
+// Checkpoint signs the heads of all chains and keeps the checkpoint in the database too. Its Line belongs into a file outside the database, appended and synced: only there it can testify
 // against the database. The key is made at the first checkpoint.
 func (db *DB) Checkpoint(ctx context.Context) (audit.Checkpoint, error) {
-	if err := db.flushAggregated(ctx); err != nil {
-		return audit.Checkpoint{}, err
-	}
 	var c audit.Checkpoint
 	err := db.InTx(ctx, func(tx *Tx) error {
 		key, err := tx.checkpointKey(ctx)

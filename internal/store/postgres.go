@@ -92,7 +92,6 @@ func (e *pgEngine) once(ctx context.Context, db *DB, fn func(*Tx) error) (again 
 	defer func() {
 		if err != nil {
 			sqlTx.Rollback()
-			tx.undone()
 			again = repeatable(err) || repeatable(tx.broken)
 		}
 	}()
@@ -100,7 +99,7 @@ func (e *pgEngine) once(ctx context.Context, db *DB, fn func(*Tx) error) (again 
 		return false, err
 	}
 	l := &lane{headFirst: true}
-	if tx.hasAudit() {
+	if len(tx.entries) > 0 {
 		l = <-e.lanes
 		defer func() {
 			// Whatever was not committed is not the head: the next user of the lane reads it again.

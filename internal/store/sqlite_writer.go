@@ -141,9 +141,6 @@ func (w *writer) abandon() {
 	w.c.exec("ROLLBACK", nil)
 	for _, j := range w.current {
 		if !j.answered {
-			if j.tx != nil {
-				j.tx.undone()
-			}
 			j.answer(errors.New("store: a transaction ended its goroutine and took the group with it"))
 		}
 	}
@@ -183,9 +180,6 @@ func (w *writer) group(todo []*job) (again []*job) {
 		refused = append(refused, j)
 		if torn {
 			w.c.exec("ROLLBACK", nil)
-			for _, m := range members {
-				m.tx.undone()
-			}
 			w.answerEach(refused)
 			if i < len(todo) {
 				again = todo[i+1:]
@@ -238,7 +232,6 @@ func (w *writer) run(j *job, lane *lane, first bool) (torn bool) {
 		return false
 	}
 	*lane = before
-	j.tx.undone()
 	if torn || first || liteTorn(j.tx) {
 		return true
 	}
@@ -277,9 +270,6 @@ func (w *writer) commit(lane *lane, members, refused []*job) {
 	if err != nil {
 		w.c.exec("ROLLBACK", nil)
 		w.log.Error("commit failed", "members", len(members), "err", err)
-		for _, j := range members {
-			j.tx.undone()
-		}
 		w.answerAll(members, fmt.Errorf("store: commit: %w", err))
 	} else {
 		for _, j := range members {

@@ -58,7 +58,6 @@ type DB struct {
 	engine engine
 	cache  cache
 	keys   keyCache
-	agg    aggregate
 	closed atomic.Bool
 }
 
@@ -161,20 +160,13 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.engine.ping(ctx)
 }
 
-// Close writes what is still counted in memory, lets the transactions under way finish and closes. Later calls of
+// Close lets the transactions under way finish and closes. Later calls of
 // InTx and View are refused with fault Busy.
 func (db *DB) Close() error {
-	if db.closed.Load() {
-		return nil
-	}
-	flushErr := db.flushAggregated(context.Background())
 	if db.closed.Swap(true) {
 		return nil
 	}
-	if err := db.engine.close(); err != nil {
-		return err
-	}
-	return flushErr
+	return db.engine.close()
 }
 
 // Bind gives a flow its two functions over the port S that it declared. It panics, when the house is wired, with the

@@ -32,7 +32,6 @@ var _ interface {
 	keys.Store
 	notice.Queue
 	audit.Reader
-	audit.Aggregator
 	policy.Records
 } = (*store.Tx)(nil)
 

@@ -24,8 +24,8 @@ type Tx struct {
 	// versions are the cache versions as this transaction sees them; dirty ones were changed by it.
 	versions map[string]int64
 	dirty    map[string]bool
-	// after runs once the transaction is durable, undo when it did not come to that.
-	after, undo []func()
+	// after runs once the transaction is durable.
+	after []func()
 }
 
 // conn runs statements in the transaction that is open on it.
@@ -43,12 +43,6 @@ type rows interface {
 
 func (t *Tx) committed() {
 	for _, f := range t.after {
-		f()
-	}
-}
-
-func (t *Tx) undone() {
-	for _, f := range t.undo {
 		f()
 	}
 }

@@ -52,7 +52,6 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"NoEntryNoAct", NoEntryNoAct},
 		{"Tampering", Tampering},
 		{"AuditErasure", auditErasure},
-		{"StrangersAreAggregated", aggregated},
 		{"ClosedRefuses", closed},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.body(t, open(t)) })
