@@ -43,7 +43,7 @@ func newAuditVerify() *cobra.Command {
 				return err
 			}
 			for _, p := range report.Problems {
-				fmt.Fprintf(cmd.OutOrStdout(), "BAD  %s\n", p)
+				fmt.Fprintf(cmd.OutOrStdout(), "BAD  %s\n", visible(p.String(), ""))
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%d entries in %d chains, %d checkpoints, %d erased\n", report.Entries, report.Chains, report.Checkpoints, report.Erased)
 			if !report.OK() {

@@ -28,10 +28,10 @@ func newKeysRotate() *cobra.Command {
 			if master && now {
 				return usagef("--master and --now do not go together")
 			}
-			if master {
-				return rotateMaster(cmd)
-			}
 			return asOperator(func(ctx context.Context, cmd *cobra.Command, h *house, by manage.By, _ []string) error {
+				if master {
+					return h.rotateMaster(ctx, cmd, by)
+				}
 				return h.rotateSigning(ctx, cmd, by, now)
 			})(cmd, args)
 		}}
@@ -40,12 +40,20 @@ func newKeysRotate() *cobra.Command {
 	return c
 }
 
-func rotateMaster(cmd *cobra.Command) error {
+// rotateMaster adds a key to the key file. The entry comes first: no entry, no key; a file that cannot be written then
+// leaves an entry about a key that nothing was sealed with.
+func (h *house) rotateMaster(ctx context.Context, cmd *cobra.Command, by manage.By) error {
 	c, err := configOf(cmd)
 	if err != nil {
 		return err
 	}
 	_, have, err := readKeyFile(c.KeyFile)
+	if err != nil {
+		return err
+	}
+	err = h.db.InTx(ctx, func(tx *store.Tx) error {
+		return tx.Record(ctx, audit.Entry{At: h.Now(), Act: "keys.master_added", Outcome: audit.Done, Actor: by.Actor, Door: by.Door})
+	})
 	if err != nil {
 		return err
 	}

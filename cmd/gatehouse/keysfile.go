@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,19 +21,27 @@ import (
 // and its backups: whoever has both has everything, whoever lost it has lost what is sealed.
 const keyFileHead = "# Gatehouse key file. Keep it apart from the database and its backups, and keep a copy in a safe.\n"
 
-// readKeyFile refuses a file that others may read.
+// maxKeyFile bounds what is read of it, in bytes: a thousand keys.
+const maxKeyFile = 64 << 10
+
+// readKeyFile refuses a file that others may read. What is judged is the file that is read, not its name.
 func readKeyFile(name string) (*secret.Keyring, map[uint32][]byte, error) {
-	info, err := os.Stat(name)
+	f, err := os.Open(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil, fmt.Errorf("there is no key file %s: \"gatehouse init\" makes one; after a restore, put yours back", name)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, nil, fmt.Errorf("%s may be read by others (mode %04o): run \"chmod 600 %s\"", name, info.Mode().Perm(), name)
 	}
-	raw, err := os.ReadFile(name)
+	raw, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
 	if err != nil {
 		return nil, nil, err
 	}
