@@ -31,7 +31,7 @@ import (
 const demoFile = "demo.json"
 
 // demoPort is asked for first, so that bookmarks go on working from run to run.
-const demoPort = 8470
+const demoPort = 8480
 
 type demoOptions struct {
 	listen, baseURL, cert, key, data, campus string
@@ -316,13 +316,13 @@ func (s *stage) doors(h *house) ([]served, []func(context.Context), error) {
 	if err := pages.Routes(d.mux); err != nil {
 		return nil, nil, err
 	}
-	servers := []served{{d.door.Server(d.door.Wrap(d.mux)), s.secure(s.house)}}
+	servers := []served{{server: d.door.Server(d.door.Wrap(d.mux)), listener: s.secure(s.house)}}
 	for i, id := range s.campus.Demo.Samples {
 		site, err := s.sample(i, id)
 		if err != nil {
 			return nil, nil, err
 		}
-		servers = append(servers, served{d.door.Server(site), s.secure(s.samples[i])})
+		servers = append(servers, served{server: d.door.Server(site), listener: s.secure(s.samples[i])})
 	}
 	tasks := h.background(d, map[string]courier.Channel{"mail": kept{}}, "")
 	return servers, tasks, nil

@@ -192,14 +192,14 @@ func serve(ctx context.Context, c config, logTo io.Writer) error {
 	if reload != nil {
 		tasks = append(tasks, reload)
 	}
-	servers := []served{{d.door.Server(d.door.Wrap(d.mux)), listener}}
+	servers := []served{{server: d.door.Server(d.door.Wrap(d.mux)), listener: listener}}
 	if c.Metrics != "" {
 		l, err := net.Listen("tcp", c.Metrics)
 		if err != nil {
 			listener.Close()
 			return fmt.Errorf("metrics: %w", err)
 		}
-		servers = append(servers, served{d.door.Server(m.handler()), l})
+		servers = append(servers, served{server: d.door.Server(m.handler()), listener: l})
 	}
 	return runUntil(ctx, log, servers, tasks)
 }
@@ -208,6 +208,7 @@ func serve(ctx context.Context, c config, logTo io.Writer) error {
 type served struct {
 	server   *http.Server
 	listener net.Listener
+	silent   silent
 }
 
 // stopWithin is how long requests under way may take to finish once the house is told to stop.
@@ -218,7 +219,9 @@ func runUntil(ctx context.Context, log *slog.Logger, servers []served, tasks []f
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, len(servers))
-	for _, s := range servers {
+	for i := range servers {
+		s := &servers[i]
+		s.server.ConnState = s.silent.note
 		go func() {
 			if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
@@ -240,11 +243,7 @@ func runUntil(ctx context.Context, log *slog.Logger, servers []served, tasks []f
 	cancel()
 	grace, stop := context.WithTimeout(context.Background(), stopWithin)
 	defer stop()
-	for _, s := range servers {
-		if s.server.Shutdown(grace) != nil {
-			s.server.Close()
-		}
-	}
+	stopServers(grace, servers)
 	for range tasks {
 		select {
 		case <-done:
