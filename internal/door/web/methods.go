@@ -322,8 +322,13 @@ func (s *Web) askLead(w http.ResponseWriter, r *http.Request, c signin.Caller) e
 		return s.lookOrProve(w, r, c, err)
 	}
 	p := &leadPage{Chosen: o.Lead}
-	if r.URL.Query().Has("kind") {
+	if r.URL.Query().Has("kind") { // back from the proof: the choice is made, and one press saves it
 		p.Chosen = method.Kind(r.URL.Query().Get("kind"))
+		if needed, err := s.Security.Needs(r.Context(), c, leadAct(p.Chosen)); err != nil {
+			return err
+		} else if needed == nil {
+			p.Flash = s.text(c, "lead.confirmed")
+		}
 	}
 	seen := map[method.Kind]bool{}
 	for _, m := range o.Methods {

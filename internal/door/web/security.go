@@ -168,6 +168,8 @@ func (s *Web) recentRow(c signin.Caller, e enrol.Recent) recentRow {
 	switch {
 	case s.texts.Has(exact):
 		row.What, row.Outcome = s.text(c, exact), ""
+	case e.App != "" && s.texts.Has(key+"."+string(e.Outcome)+".app"):
+		row.What, row.Outcome = s.text(c, key+"."+string(e.Outcome)+".app", "Application", e.App), ""
 	case e.App != "" && s.texts.Has(key+".app"):
 		row.What = s.text(c, key+".app", "Application", e.App)
 	case e.Method != "" && s.texts.Has(key+".kind"):

@@ -172,7 +172,15 @@ func (s *Web) refusedPage(c signin.Caller, step signin.Step, a ask) (*refusedPag
 		return p, nil
 	}
 	then, err := s.SignIn.Open(c, step.Target)
-	p.AddURL = addPath(p.Add, then)
+	if err != nil {
+		return nil, err
+	}
+	if p.AddURL = addPath(p.Add, then); a.Session {
+		return p, nil
+	}
+	// Not signed in: the wizard asks for everything afresh, but not for the name.
+	ref, err := s.SignIn.Open(c, signin.Target{Act: policy.ActMethodAdd, Object: string(p.Add), Return: p.AddURL, Hint: step.Name})
+	p.AddURL = "/signin?attempt=" + url.QueryEscape(ref)
 	return p, err
 }
 
