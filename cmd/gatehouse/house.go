@@ -97,7 +97,7 @@ func (h *house) flows() {
 	h.signin = signin.New(signin.Deps{InTx: signInTx, View: signView, Methods: h.methods, Box: h.box, Keyring: c.Keyring, Now: c.Now,
 		Limits: limits, Log: c.Log})
 	enrolInTx, enrolView := store.Bind[enrol.Store](h.db)
-	h.enrol = enrol.New(enrol.Deps{InTx: enrolInTx, View: enrolView, SignIn: h.signin, Methods: h.methods, Box: h.box, Keyring: c.Keyring,
+	h.enrol = enrol.New(enrol.Deps{InTx: enrolInTx, View: enrolView, SignIn: h.signin, Methods: h.methods, Box: h.box,
 		Now: c.Now, Log: c.Log})
 	appsInTx, appsView := store.Bind[apps.FlowStore](h.db)
 	h.apps = apps.New(apps.Deps{InTx: appsInTx, View: appsView, SignIn: h.signin, Keys: h.keys, Keyring: c.Keyring, Box: h.box, Now: c.Now,

@@ -30,7 +30,6 @@ type Deps struct {
 	SignIn     *signin.Flow
 	Methods    map[method.Kind]method.Method
 	Box        *secret.Box
-	Keyring    *secret.Keyring
 	Now        func() time.Time
 	Log        *slog.Logger
 }

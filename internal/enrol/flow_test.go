@@ -326,6 +326,15 @@ func TestThisWasntMe(t *testing.T) {
 		if _, _, err := h.Flow.Who(ctx, thief.Caller); !fault.IsKind(err, fault.Unauthenticated) {
 			t.Fatal(err)
 		}
+		if err := h.inTx(ctx, func(s enrol.Store) error {
+			known, err := s.KnownBrowser(ctx, string(ada.Person.ID), secret.Hash(thief.Caller.Browser.Reveal()))
+			if known {
+				t.Error("the thief's browser keeps the budget of a known one")
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
 		if _, _, err := h.Flow.Who(ctx, b.Caller); err != nil {
 			t.Fatal(err)
 		}

@@ -273,8 +273,16 @@ func (f *Flow) finished(ctx context.Context, s Store, caller signin.Caller, inv 
 	}
 	accept(done, p, kind, all)
 	inForce, err := s.PolicyInForce(ctx)
-	if err != nil || !f.canSignIn(inForce, p, all, now) {
+	if err != nil {
 		return err
+	}
+	if !f.canSignIn(inForce, p, all, now) {
+		added, err := owned(all, done.CredentialID)
+		if err != nil {
+			return err
+		}
+		return signin.Tell(ctx, s, caller, now, p, "method.added",
+			map[string]string{"method": string(kind), "label": cleanName(added.Name, string(kind))})
 	}
 	gone, err := s.RemoveInvitation(ctx, inv.ID)
 	if err == nil && !gone {

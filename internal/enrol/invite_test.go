@@ -113,6 +113,9 @@ func TestInvitationNeedsMoreThanAPassword(t *testing.T) {
 				if open := err == nil; open != (n == 0) {
 					t.Fatalf("after %s: open %v", kind, open)
 				}
+				if told := h.Notices(who); len(told) != n+1 || told[n] != []string{"method.added", "invitation.used"}[n] {
+					t.Fatalf("after %s the member was told %v", kind, told)
+				}
 				if state(t, h, p.ID) == people.Active != (n == 1) {
 					t.Fatalf("after %s: state %d", kind, state(t, h, p.ID))
 				}

@@ -282,6 +282,10 @@ func (f *Flow) ReportSignIn(ctx context.Context, caller signin.Caller, recentID 
 		if _, err := s.RevokeGrantsOf(ctx, string(m.person.ID), ""); err != nil {
 			return err
 		}
+		// Whoever sat there is no known browser any more: the member's own become known again as they sign in.
+		if err := s.ForgetKnownBrowsersOf(ctx, string(m.person.ID)); err != nil {
+			return err
+		}
 		entry := signin.Entry(caller, m.now, m.person, "incident.reported", audit.Done)
 		entry.Object, entry.Detail["about"] = recentID, row.Act
 		if err := s.Record(ctx, entry); err != nil {

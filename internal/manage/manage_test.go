@@ -10,11 +10,13 @@ import (
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/session"
 	"github.com/gatehouse-id/gatehouse/internal/store"
+	"github.com/gatehouse-id/gatehouse/internal/throttle"
 )
 
 var start = time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
@@ -83,6 +85,92 @@ func TestEndingAGroupsSessionsLeavesTheOthers(t *testing.T) {
 		if gone := fault.IsKind(err, fault.NotFound); gone != (i%400 == 0) {
 			t.Errorf("session %d gone: %v", i, gone)
 		}
+	}
+}
+
+// told lists who was told what, by mail.
+func told(t *testing.T, db *store.DB) (all []string) {
+	t.Helper()
+	if err := db.View(t.Context(), func(tx *store.Tx) error {
+		due, err := tx.RecentMessages(t.Context(), 100)
+		for _, m := range due {
+			all = append(all, m.To+" "+m.Kind)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestANewAddressIsToldToBoth(t *testing.T) {
+	f, db := house(t)
+	by := CommandLine("tester")
+	p, err := f.AddPerson(t.Context(), by, Details{Username: "ada", Email: "ada@example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, invited := range []bool{true, false} {
+		if !invited {
+			if err := f.SuspendPerson(t.Context(), by, p.ID, "away"); err != nil { // any state but Invited has been used
+				t.Fatal(err)
+			}
+		}
+		for _, d := range []Details{{Username: "ada", Email: "ada@example.org", GivenName: "Ada"}, {Username: "ada", Email: "new@example.org"},
+			{Username: "countess", Email: "new@example.org"}, {Username: "ada", Email: "ada@example.org"}} {
+			if _, changed, err := f.ChangePerson(t.Context(), by, p.ID, 0, d); err != nil || !changed {
+				t.Fatal(d, changed, err)
+			}
+		}
+		var want []string
+		if !invited {
+			want = []string{"ada@example.org account.renamed", "ada@example.org account.renamed",
+				"new@example.org account.renamed", "new@example.org account.renamed", "new@example.org account.renamed"}
+		}
+		if got := told(t, db); !slices.Equal(got, want) {
+			t.Errorf("invited %v: told %v", invited, got)
+		}
+	}
+}
+
+func TestAResetGivesNewBudgets(t *testing.T) {
+	f, db := house(t)
+	by := CommandLine("tester")
+	p, err := f.AddPerson(t.Context(), by, Details{Username: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spent := func(change bool) (wrong int) {
+		for _, a := range []throttle.Audience{throttle.Stranger, throttle.Known} {
+			if err := db.InTx(t.Context(), func(tx *store.Tx) error {
+				c, _, err := tx.ReserveGuess(t.Context(), throttle.Key("totp", string(p.ID), a), func(c throttle.Counter) (throttle.Counter, bool) {
+					if change {
+						c.Wrong, c.TAT = 10, start.Add(720*time.Hour)
+					}
+					return c, true
+				})
+				wrong += c.Wrong
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return wrong
+	}
+	if err := db.InTx(t.Context(), func(tx *store.Tx) error {
+		return tx.AddCredential(t.Context(), method.Credential{ID: "c", Person: string(p.ID), Kind: method.TOTP, State: []byte("x"), Created: start})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if spent(true) != 20 {
+		t.Fatal("the budgets are not spent")
+	}
+	if _, _, err := f.Reset(t.Context(), by, p.ID, "lost the phone"); err != nil {
+		t.Fatal(err)
+	}
+	if n := spent(false); n != 0 {
+		t.Errorf("%d guesses at the old phone count for the new one", n)
 	}
 }
 

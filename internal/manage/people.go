@@ -11,10 +11,12 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/session"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
+	"github.com/gatehouse-id/gatehouse/internal/throttle"
 )
 
 // Details are what an administrator may write about a person.
@@ -137,9 +139,25 @@ func (f *Flow) ChangePerson(ctx context.Context, by By, id people.ID, version in
 		}
 		e.Detail = map[string]string{"fields": strings.Join(fields, " ")}
 		p.Updated = f.Now()
-		return s.UpdatePerson(ctx, p)
+		if err := s.UpdatePerson(ctx, p); err != nil {
+			return err
+		}
+		return f.tellRenamed(ctx, s, was, p)
 	})
 	return p, changed, err
+}
+
+// tellRenamed tells a member whose username or address was changed, at the address before and at the new one: nobody
+// is moved out of an account unseen. The mail does not hold the new address, for whoever reads the old one now.
+func (f *Flow) tellRenamed(ctx context.Context, s Store, was, p people.Person) error {
+	if was.State == people.Invited || was.Username == p.Username && was.Email == p.Email {
+		return nil
+	}
+	params := map[string]string{"username": p.Username}
+	if err := signin.Tell(ctx, s, signin.Caller{}, f.Now(), p, "account.renamed", params); err != nil || was.Email == p.Email {
+		return err
+	}
+	return signin.Tell(ctx, s, signin.Caller{}, f.Now(), was, "account.renamed", params)
 }
 
 var errStale = fault.New(fault.Conflict, "manage.stale", "Somebody changed it meanwhile. Read it again and then decide.")
@@ -251,12 +269,14 @@ func (f *Flow) Reset(ctx context.Context, by By, id people.ID, why string) (secr
 			if _, err := s.RemoveCredential(ctx, string(id), c.ID); err != nil {
 				return err
 			}
+			if err := forgetGuesses(ctx, s, id, c.Kind); err != nil {
+				return err
+			}
 		}
 		p.State, p.Lead, p.Updated = people.Invited, "", f.Now()
 		if err := s.UpdatePerson(ctx, p); err != nil {
 			return err
 		}
-		p.Version++
 		e.Reason = printable(why)
 		e.Detail = map[string]string{"methods": strconv.Itoa(len(owned))}
 		if err := f.endAll(ctx, s, p.ID, e); err != nil {
@@ -269,6 +289,17 @@ func (f *Flow) Reset(ctx context.Context, by By, id people.ID, why string) (secr
 		return err
 	})
 	return typed, expires, err
+}
+
+// forgetGuesses gives the method that comes in the place of a removed one budgets of its own: guesses at the old one say
+// nothing about it.
+func forgetGuesses(ctx context.Context, s Store, id people.ID, kind method.Kind) error {
+	for _, a := range []throttle.Audience{throttle.Stranger, throttle.Known} {
+		if err := s.ClearCounter(ctx, throttle.Key(string(kind), string(id), a)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // endAll ends what a person has open: sessions, grants, remembered and known browsers.

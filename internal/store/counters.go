@@ -59,10 +59,3 @@ func (t *Tx) ClearCounter(ctx context.Context, key []byte) error {
 	_, err := t.exec("DELETE FROM counters WHERE key = $1", key)
 	return err
 }
-
-// SaveCounter implements throttle.Store.
-func (t *Tx) SaveCounter(ctx context.Context, c throttle.Counter) error {
-	_, err := t.exec(`INSERT INTO counters (key, tat, wrong, told) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (key) DO UPDATE SET tat = $2, wrong = $3, told = $4`, c.Key, c.TAT, c.Wrong, c.Told)
-	return err
-}

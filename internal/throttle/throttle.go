@@ -50,8 +50,6 @@ type Store interface {
 	// ReserveGuess takes one guess atomically: it reads, applies take, and saves, so that of N parallel calls exactly
 	// as many pass as the limit allows, on all nodes.
 	ReserveGuess(ctx context.Context, key []byte, take func(Counter) (Counter, bool)) (Counter, bool, error)
-	// ClearCounter removes a counter after a success with that credential.
+	// ClearCounter removes the counter of a credential that is no more.
 	ClearCounter(ctx context.Context, key []byte) error
-	// SaveCounter writes the fields as given.
-	SaveCounter(ctx context.Context, c Counter) error
 }

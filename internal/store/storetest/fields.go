@@ -49,7 +49,10 @@ func everyField(t *testing.T, db *store.DB) {
 		func(tx *store.Tx, v session.Browser) (session.Browser, error) {
 			return tx.BrowserByFamily(ctx, v.Family)
 		})
-	roundTrip(t, db, "counter", func(tx *store.Tx, v throttle.Counter) error { return tx.SaveCounter(ctx, v) },
+	roundTrip(t, db, "counter", func(tx *store.Tx, v throttle.Counter) error {
+		_, _, err := tx.ReserveGuess(ctx, v.Key, func(throttle.Counter) (throttle.Counter, bool) { return v, true })
+		return err
+	},
 		func(tx *store.Tx, v throttle.Counter) (throttle.Counter, error) { return tx.CounterFor(ctx, v.Key) })
 	roundTrip(t, db, "attempt", func(tx *store.Tx, v signin.Attempt) error { return tx.AddAttempt(ctx, v) },
 		func(tx *store.Tx, v signin.Attempt) (signin.Attempt, error) { return tx.AttemptByID(ctx, v.ID) })

@@ -80,7 +80,10 @@ func counters(t *testing.T, db *store.DB) {
 	ctx := context.Background()
 	key := []byte("k")
 	do(t, db, func(tx *store.Tx) error {
-		return tx.SaveCounter(ctx, throttle.Counter{Key: key, TAT: start, Wrong: 3, Told: start})
+		_, _, err := tx.ReserveGuess(ctx, key, func(throttle.Counter) (throttle.Counter, bool) {
+			return throttle.Counter{TAT: start, Wrong: 3, Told: start}, true
+		})
+		return err
 	})
 	do(t, db, func(tx *store.Tx) error {
 		c, ok, err := tx.ReserveGuess(ctx, key, func(c throttle.Counter) (throttle.Counter, bool) {
