@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -18,8 +19,8 @@ const stuckAfter = 10 * time.Second
 // maxGroup bounds the members of one commit, and so the time until the first is acknowledged.
 const maxGroup = 64
 
-// writer is the one goroutine that writes to an SQLite file. It takes whatever waits, never waits for more, and makes
-// one durable commit of it:
+// writer is the one goroutine that writes to an SQLite file. It takes whatever waits, lets those who are about to come
+// run until a turn of the scheduler brings nobody new, never sleeps for more, and makes one durable commit of it:
 //
 //	BEGIN IMMEDIATE
 //	  member 1                                 (no savepoint: if it fails, the whole group is rolled back and the others run again)
@@ -192,7 +193,9 @@ func (w *writer) group(todo []*job) (again []*job) {
 }
 
 // member gives the i-th member of a group: first those of todo, then who is waiting; nil when the group is full or
-// nobody waits.
+// nobody waits. Whoever queues a job wakes the writer at once, ahead of all other requests that are ready to run: without
+// letting these go first, nearly every commit would have one member (measured: 1.2 instead of 4.4 at 8 workers, and
+// half as much processor time again for each).
 func (w *writer) member(todo []*job, i, n int) *job {
 	if i < len(todo) {
 		return todo[i]
@@ -200,6 +203,15 @@ func (w *writer) member(todo []*job, i, n int) *job {
 	if n >= maxGroup {
 		return nil
 	}
+	if j := w.waiting(); j != nil {
+		return j
+	}
+	runtime.Gosched()
+	return w.waiting()
+}
+
+// waiting takes the next job that is queued, nil where there is none.
+func (w *writer) waiting() *job {
 	select {
 	case j, ok := <-w.queue:
 		if !ok {
