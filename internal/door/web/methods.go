@@ -177,7 +177,7 @@ func (s *Web) addAgain(w http.ResponseWriter, r *http.Request, c signin.Caller, 
 	if name != "" {
 		p.Name = name
 	}
-	p.Problem = s.Pages.problem(c.Locale, fault.Of(cause), fieldOf(kind))
+	p.Problem, p.Here = s.Pages.problem(c.Locale, fault.Of(cause), fieldOf(kind)), p.Action
 	return s.Pages.render(w, http.StatusUnprocessableEntity, p)
 }
 
@@ -209,6 +209,7 @@ func (s *Web) passwordPage(w http.ResponseWriter, r *http.Request, c signin.Call
 	status := http.StatusOK
 	if problem != nil {
 		p.Problem, status = s.Pages.problem(c.Locale, problem, "answer"), http.StatusUnprocessableEntity
+		p.Here = p.Action
 	}
 	return s.Pages.render(w, status, p)
 }
@@ -292,6 +293,7 @@ func (s *Web) renamePage(w http.ResponseWriter, r *http.Request, c signin.Caller
 	status := http.StatusOK
 	if problem != nil {
 		p.Problem, status = s.Pages.problem(c.Locale, problem, "name"), http.StatusUnprocessableEntity
+		p.Here = p.Action
 	}
 	return s.Pages.render(w, status, p)
 }

@@ -23,6 +23,9 @@ type Shell struct {
 	Help     string
 	Flash    string
 	Problem  *Problem
+	// Here is where the same page is found by GET, on a page that answers a POST: the browser's history gets it, so
+	// that the back button and a reload send nothing a second time. "" elsewhere.
+	Here string
 
 	// Filled by the renderer.
 	FullTitle string

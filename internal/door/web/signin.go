@@ -212,6 +212,9 @@ func (s *Web) ask(r *http.Request, c signin.Caller, step signin.Step) ask {
 	a := ask{Attempt: step.Attempt, App: step.ApplicationName, Who: step.Name,
 		Session: step.Known && !c.Session.Empty(), Topic: "signin"}
 	a.Lang = c.Locale
+	if r.Method == http.MethodPost && step.Attempt != "" && len(step.Attempt) <= maxRef {
+		a.Here = "/signin?attempt=" + url.QueryEscape(step.Attempt)
+	}
 	if step.Kind == signin.StepProve {
 		a.Problem = s.Pages.problem(c.Locale, step.Problem, "answer")
 	} else {

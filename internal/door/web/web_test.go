@@ -174,6 +174,9 @@ func TestSignInElsewhereAndEnds(t *testing.T) {
 	if page := body(b.get("/signin?attempt=A")); !strings.Contains(page, `href="/security/add/passkey?then=`) {
 		t.Error("a member whom a passkey would let in is not told so")
 	}
+	if page := body(b.post("/signin/password", "attempt", "A", "answer", "x")); !strings.Contains(page, `data-here="/signin?attempt=A"`) {
+		t.Error("back and reload would send the answer again")
+	}
 	b.f.step.Remedy.Invited = true
 	if page := body(b.get("/signin?attempt=A")); strings.Contains(page, "/security/add") || !strings.Contains(page, `href="/welcome"`) {
 		t.Error("a member who needs an invitation is not told so")

@@ -20,7 +20,7 @@ func (s *Web) welcomePage(w http.ResponseWriter, c signin.Caller, problem *fault
 	p.Lang, p.Title, p.Help = c.Locale, s.text(c, "welcome.title"), "welcome"
 	status := http.StatusOK
 	if problem != nil {
-		p.Problem, status = s.Pages.problem(c.Locale, problem, "code"), httpdoor.Status(problem)
+		p.Problem, status, p.Here = s.Pages.problem(c.Locale, problem, "code"), httpdoor.Status(problem), "/welcome"
 	}
 	return s.Pages.render(w, status, p)
 }
@@ -45,7 +45,7 @@ func (s *Web) openInvitation(w http.ResponseWriter, r *http.Request, c signin.Ca
 	if name == "" {
 		name = wel.Person.Username
 	}
-	p.Lang, p.Title, p.Help = c.Locale, s.text(c, "welcome.choose", "Name", name), "welcome"
+	p.Lang, p.Title, p.Help, p.Here = c.Locale, s.text(c, "welcome.choose", "Name", name), "welcome", "/welcome"
 	return s.Pages.render(w, http.StatusOK, p)
 }
 
@@ -69,7 +69,7 @@ func (s *Web) firstWizard(w http.ResponseWriter, r *http.Request, c signin.Calle
 	if err != nil {
 		return err
 	}
-	p.Ref, p.Action, p.WayOut = ref, "/welcome/finish", "/welcome"
+	p.Ref, p.Action, p.WayOut, p.Here = ref, "/welcome/finish", "/welcome", "/welcome"
 	if name != "" {
 		p.Name = name
 	}
@@ -109,6 +109,6 @@ func (s *Web) ready(w http.ResponseWriter, c signin.Caller, d enrol.Done, kind m
 	}
 	p := &messagePage{Lines: []string{s.text(c, "welcome.ready."+string(kind)), s.text(c, "welcome.ready_next")},
 		Next: "/signin", NextText: s.text(c, "welcome.signin")}
-	p.Lang, p.Title, p.Help = c.Locale, s.text(c, "welcome.ready"), "welcome"
+	p.Lang, p.Title, p.Help, p.Here = c.Locale, s.text(c, "welcome.ready"), "welcome", "/signin"
 	return s.Pages.render(w, http.StatusOK, p)
 }

@@ -51,6 +51,10 @@ for (const meter of document.querySelectorAll("[data-meter]")) {
   field.addEventListener("input", tell);
 }
 
+// An answer to a form takes the place of a page of its own in the history: back and reload send nothing again.
+const here = document.getElementById("main")?.dataset.here;
+if (here) history.replaceState(null, "", here);
+
 const problem = document.getElementById("problem");
 if (problem) problem.focus();
 
