@@ -24,7 +24,9 @@ func TestStopWaitsForRequestsAndForNothingElse(t *testing.T) {
 	})}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- runUntil(ctx, slog.New(slog.DiscardHandler), []served{{server: server, listener: l}}, nil) }()
+	go func() {
+		ended <- runUntil(ctx, slog.New(slog.DiscardHandler), []served{{server: server, listener: l}}, nil)
+	}()
 
 	spare, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
