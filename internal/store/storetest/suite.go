@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"CredentialStateIsSealed", credentialSealed},
 		{"Credentials", credentials},
 		{"Sessions", sessions},
+		{"HalfDoneSignInsEndWithSessions", halfDone},
 		{"RememberedBrowsers", rememberedBrowsers},
 		{"Counters", counters},
 		{"ReserveGuessIsExact", reserveGuessIsExact},
