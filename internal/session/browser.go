@@ -104,8 +104,14 @@ func plain(s string) bool {
 	return true
 }
 
+// maxCookie bounds what is read of the remembered cookie, in bytes: five tokens are 354.
+const maxCookie = 1024
+
 // SplitTokens reads the remembered cookie's value: at most MaxRemembered well-formed tokens, one a family.
 func SplitTokens(cookie string) []secret.String {
+	if len(cookie) > maxCookie {
+		return nil
+	}
 	var out []secret.String
 	seen := map[string]bool{}
 	for part := range strings.SplitSeq(cookie, "~") {

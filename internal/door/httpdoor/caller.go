@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/session"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
 
@@ -19,9 +20,8 @@ const (
 
 const (
 	// browserFor is how long the browser cookie lives: 400 days, the most that browsers allow (RFC 6265bis).
-	browserFor    = 400 * 24 * time.Hour
-	maxRemembered = 5
-	maxAgent      = 400 // bytes
+	browserFor = 400 * 24 * time.Hour
+	maxAgent   = 400 // bytes
 )
 
 // Caller says who is asking: cookies, address, agent, language. A browser without its cookie is given one.
@@ -43,7 +43,7 @@ func (d *Door) Caller(w http.ResponseWriter, r *http.Request, door string) signi
 				c.Browser = secret.NewString(ck.Value)
 			}
 		case RememberedCookie:
-			c.Remembered = splitRemembered(ck.Value)
+			c.Remembered = session.SplitTokens(ck.Value)
 		}
 	}
 	if c.Browser.Empty() {
@@ -74,17 +74,7 @@ func SetRemembered(w http.ResponseWriter, tokens []secret.String) {
 		setCookie(w, RememberedCookie, "", -1)
 		return
 	}
-	if len(tokens) > maxRemembered {
-		tokens = tokens[len(tokens)-maxRemembered:]
-	}
-	var b strings.Builder
-	for i, t := range tokens {
-		if i > 0 {
-			b.WriteByte('~')
-		}
-		b.WriteString(t.Reveal())
-	}
-	setCookie(w, RememberedCookie, b.String(), int(browserFor/time.Second))
+	setCookie(w, RememberedCookie, session.JoinTokens(tokens).Reveal(), int(browserFor/time.Second))
 }
 
 func setCookie(w http.ResponseWriter, name, value string, maxAge int) {
@@ -103,23 +93,6 @@ func tokenLike(s string) bool {
 		}
 	}
 	return true
-}
-
-func splitRemembered(value string) []secret.String {
-	if value == "" || len(value) > 1024 {
-		return nil
-	}
-	parts := strings.SplitN(value, "~", maxRemembered+1)
-	if len(parts) > maxRemembered {
-		parts = parts[:maxRemembered]
-	}
-	out := make([]secret.String, 0, len(parts))
-	for _, p := range parts {
-		if family, token, ok := strings.Cut(p, "."); ok && family != "" && len(family) <= 64 && tokenLike(token) {
-			out = append(out, secret.NewString(p))
-		}
-	}
-	return out
 }
 
 // CleanAgent keeps 400 bytes of printable ASCII of a User-Agent: nothing that a terminal, a log or a spreadsheet
