@@ -175,11 +175,12 @@ func (s *Web) refusedPage(c signin.Caller, step signin.Step, a ask) (*refusedPag
 	if err != nil {
 		return nil, err
 	}
-	if p.AddURL = addPath(p.Add, then); a.Session {
+	if p.AddURL = addPath(p.Add, then); a.Session && !step.Target.Another {
 		return p, nil
 	}
-	// Not signed in: the wizard asks for everything afresh, but not for the name.
-	ref, err := s.SignIn.Open(c, signin.Target{Act: policy.ActMethodAdd, Object: string(p.Add), Return: p.AddURL, Hint: step.Name})
+	// The session is not theirs, or there is none: they prove everything afresh, and the name stands there already.
+	ref, err := s.SignIn.Open(c, signin.Target{Act: policy.ActMethodAdd, Object: string(p.Add), Return: p.AddURL, Hint: step.Name,
+		Another: step.Target.Another})
 	p.AddURL = "/signin?attempt=" + url.QueryEscape(ref)
 	return p, err
 }
