@@ -256,8 +256,7 @@ func (f *Flow) refuse(ctx context.Context, caller signin.Caller, req Request, at
 // issue makes the grant and its code, with the audit entry, in one transaction. The session is looked at again in it:
 // signing out at the same moment wins.
 func (f *Flow) issue(ctx context.Context, caller signin.Caller, req Request, at seen, a Admission) (Admission, error) {
-	code := secret.Token(32)
-	g, err := f.newGrant(req, at, secret.Hash(code.Reveal()))
+	g, code, err := f.newGrant(req, at)
 	if err != nil {
 		return a, err
 	}
@@ -297,21 +296,23 @@ func (f *Flow) issue(ctx context.Context, caller signin.Caller, req Request, at 
 	return a, nil
 }
 
-// newGrant is the right that an allowed request gives.
-func (f *Flow) newGrant(req Request, at seen, codeHash []byte) (Grant, error) {
+// newGrant is the right that an allowed request gives, and its code.
+func (f *Flow) newGrant(req Request, at seen) (Grant, secret.String, error) {
 	now := f.Now()
+	id := secret.NewID(now)
+	code := secret.NewString(id + "." + secret.Token(32).Reveal())
 	scopes := grantedScopes(at.app.OIDC, req.Scope)
 	claims, err := json.Marshal(asked{UserInfo: req.Claims.UserInfo, IDToken: req.Claims.IDToken, ACR: req.Claims.ACR,
 		Essential: req.Claims.Essential, Policy: at.decision.Version, Person: at.person.Version})
 	if err != nil {
-		return Grant{}, err
+		return Grant{}, code, err
 	}
 	g := Grant{
-		ID: secret.NewID(now), Application: at.app.ID, Person: string(at.person.ID), Session: at.session.ID,
+		ID: id, Application: at.app.ID, Person: string(at.person.ID), Session: at.session.ID,
 		Offline: slices.Contains(scopes, ScopeOffline), Scope: strings.Join(scopes, " "), Nonce: req.Nonce,
 		RedirectURI: req.RedirectURI, Challenge: req.Challenge, Claims: claims,
 		ACR: at.decision.ACR, AuthTime: at.decision.AuthTime, AMR: at.decision.AMR, Evidence: at.session.Evidence,
-		CodeHash: codeHash, CodeExpires: now.Add(CodeFor), Created: now,
+		CodeHash: secret.Hash(code.Reveal()), CodeExpires: now.Add(CodeFor), Created: now,
 		Expires: earlier(at.session.Expires, now.Add(at.app.OIDC.refreshFor())),
 	}
 	if g.Offline {
@@ -320,7 +321,7 @@ func (f *Flow) newGrant(req Request, at seen, codeHash []byte) (Grant, error) {
 	if at.decision.UsedRemembered {
 		g.Family = at.family
 	}
-	return g, nil
+	return g, code, nil
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -98,10 +98,8 @@ type Store interface {
 
 	AddGrant(ctx context.Context, g Grant) error
 	GrantByID(ctx context.Context, id string) (Grant, error)
-	GrantByCode(ctx context.Context, codeHash []byte) (Grant, error)
-	// GrantByRefresh finds by present or previous refresh hash.
-	GrantByRefresh(ctx context.Context, hash []byte) (Grant, error)
-	// UpdateGrant saves everything where Version matches and raises it; fault Conflict.
+	// UpdateGrant saves what changes in a grant's life where Version matches, and raises it; fault Conflict. Application,
+	// Person, Session, Offline, CodeHash, CodeExpires, Expires and Created stay as they were added.
 	UpdateGrant(ctx context.Context, g Grant) error
 	RevokeGrantsOfSession(ctx context.Context, session string) (int, error)      // those not Offline
 	RevokeGrantsOf(ctx context.Context, person, application string) (int, error) // "" application: all

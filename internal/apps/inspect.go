@@ -155,8 +155,7 @@ func mayInspect(client, issuedTo Application) bool {
 
 // inspectRefresh: a refresh token is only its own client's to look at.
 func (f *Flow) inspectRefresh(ctx context.Context, s FlowStore, client Application, token string) (Inspection, error) {
-	hash := secret.Hash(token)
-	g, err := s.GrantByRefresh(ctx, hash)
+	g, hash, err := grantOf(ctx, s, token)
 	if fault.IsKind(err, fault.NotFound) {
 		return Inspection{}, nil
 	}

@@ -43,37 +43,26 @@ func (f *Flow) Refresh(ctx context.Context, proof ClientProof, req RefreshReques
 
 // findRefresh tells apart the present token, its predecessor, an older one of ours, and what is none of ours.
 func (f *Flow) findRefresh(ctx context.Context, s FlowStore, app Application, req RefreshRequest) (settlement, error) {
-	hash := secret.Hash(req.Token.Reveal())
-	g, err := s.GrantByRefresh(ctx, hash)
-	if fault.IsKind(err, fault.NotFound) {
-		return f.strayRefresh(ctx, s, app, req.Token.Reveal())
-	}
-	switch {
-	case err != nil:
-		return settlement{}, err
-	case g.Application != app.ID:
-		return f.death(g, app, actRefresh, "refresh.other_client", errGrant), nil
-	case same(g.RefreshHash, hash):
-		return f.rotate(ctx, s, app, g, req, false)
-	case same(g.PrevHash, hash) && f.Now().Before(g.Rotated.Add(RefreshGrace)):
-		return f.rotate(ctx, s, app, g, req, true)
-	}
-	return f.death(g, app, actRefresh, "refresh.reused", errGrant), nil
-}
-
-// strayRefresh is a token that no row knows. One that carries our own mark was rotated away long ago: reuse.
-func (f *Flow) strayRefresh(ctx context.Context, s FlowStore, app Application, token string) (settlement, error) {
-	id, ok := f.readRefresh(token)
-	if !ok {
-		return settlement{problem: errGrant}, nil
-	}
-	g, err := s.GrantByID(ctx, id)
+	g, hash, err := grantOf(ctx, s, req.Token.Reveal())
 	if fault.IsKind(err, fault.NotFound) {
 		return settlement{problem: errGrant}, nil
 	}
 	if err != nil {
 		return settlement{}, err
 	}
+	present, previous := same(g.RefreshHash, hash), same(g.PrevHash, hash)
+	switch {
+	case !present && !previous && !f.marked(req.Token.Reveal()):
+		// Whoever knows a grant's ID, which is no secret, must not be able to end it.
+		return settlement{problem: errGrant}, nil
+	case (present || previous) && g.Application != app.ID:
+		return f.death(g, app, actRefresh, "refresh.other_client", errGrant), nil
+	case present:
+		return f.rotate(ctx, s, app, g, req, false)
+	case previous && f.Now().Before(g.Rotated.Add(RefreshGrace)):
+		return f.rotate(ctx, s, app, g, req, true)
+	}
+	// The predecessor after its grace, or one of ours that was rotated away long ago.
 	return f.death(g, app, actRefresh, "refresh.reused", errGrant), nil
 }
 
@@ -150,16 +139,13 @@ func (f *Flow) refreshToken(g Grant) secret.String {
 	return secret.NewString(g.ID + "." + generation + "." + enc.EncodeToString(mark) + enc.EncodeToString(mac))
 }
 
-// readRefresh gives the grant of a token that carries our mark, a keyed hash of grant and generation.
-func (f *Flow) readRefresh(token string) (grant string, ok bool) {
-	if len(token) > 200 {
-		return "", false
-	}
+// marked reports whether a token was one of ours once: it carries our mark, a keyed hash of its grant and generation.
+func (f *Flow) marked(token string) bool {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || len(parts[2]) != 12+43 {
-		return "", false
+		return false
 	}
 	mark := f.Keyring.Pseudonym("oauth.refresh.mark", parts[0]+"."+parts[1])[:9]
 	want := base64.RawURLEncoding.EncodeToString(mark)
-	return parts[0], subtle.ConstantTimeCompare([]byte(want), []byte(parts[2][:12])) == 1
+	return subtle.ConstantTimeCompare([]byte(want), []byte(parts[2][:12])) == 1
 }

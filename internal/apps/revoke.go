@@ -45,8 +45,8 @@ func (f *Flow) Revoke(ctx context.Context, proof ClientProof, token secret.Strin
 var errNotYours = oauth(fault.Forbidden, "unauthorized_client", "The token was issued to another client.")
 
 func (f *Flow) revokeRefresh(ctx context.Context, s FlowStore, app Application, token string) (settlement, error) {
-	g, err := s.GrantByRefresh(ctx, secret.Hash(token))
-	if fault.IsKind(err, fault.NotFound) {
+	g, hash, err := grantOf(ctx, s, token)
+	if fault.IsKind(err, fault.NotFound) || err == nil && !same(g.RefreshHash, hash) && !same(g.PrevHash, hash) {
 		return settlement{}, nil
 	}
 	if err != nil {

@@ -54,23 +54,9 @@ func (t *Tx) AddGrant(ctx context.Context, g apps.Grant) error {
 }
 
 // GrantByID implements apps.Store.
-func (t *Tx) GrantByID(ctx context.Context, id string) (apps.Grant, error) {
-	return t.grant("id = $1", id)
-}
-
-// GrantByCode implements apps.Store.
-func (t *Tx) GrantByCode(ctx context.Context, codeHash []byte) (apps.Grant, error) {
-	return t.grant("code_hash = $1", codeHash)
-}
-
-// GrantByRefresh implements apps.Store.
-func (t *Tx) GrantByRefresh(ctx context.Context, hash []byte) (apps.Grant, error) {
-	return t.grant("refresh_hash = $1 OR prev_hash = $1", hash)
-}
-
-func (t *Tx) grant(where string, arg any) (g apps.Grant, err error) {
+func (t *Tx) GrantByID(ctx context.Context, id string) (g apps.Grant, err error) {
 	var i issued
-	found, err := t.one("SELECT "+grantColumns+" FROM grants WHERE "+where, []any{arg}, grantFields(&g, &i)...)
+	found, err := t.one("SELECT "+grantColumns+" FROM grants WHERE id = $1", []any{id}, grantFields(&g, &i)...)
 	if err == nil && !found {
 		err = notFound("grant")
 	}
@@ -78,16 +64,15 @@ func (t *Tx) grant(where string, arg any) (g apps.Grant, err error) {
 	return g, err
 }
 
-// UpdateGrant implements apps.Store. Application, Person and Created are left alone.
+// UpdateGrant implements apps.Store. What was fixed at issue is not named, so that none of its indexes is written.
 func (t *Tx) UpdateGrant(ctx context.Context, g apps.Grant) error {
 	text, err := issuedOf(g)
 	if err != nil {
 		return err
 	}
-	n, err := t.exec(`UPDATE grants SET session = $1, offline = $2, issued = $3, code_hash = $4, code_expires = $5, code_used = $6,
-		refresh_hash = $7, prev_hash = $8, rotated = $9, generation = $10, expires = $11, revoked = $12, version = version + 1
-		WHERE id = $13 AND version = $14`, g.Session, g.Offline, text, g.CodeHash, g.CodeExpires, g.CodeUsed,
-		g.RefreshHash, g.PrevHash, g.Rotated, g.Generation, g.Expires, g.Revoked, g.ID, g.Version)
+	n, err := t.exec(`UPDATE grants SET issued = $1, code_used = $2, refresh_hash = $3, prev_hash = $4, rotated = $5, generation = $6,
+		revoked = $7, version = version + 1 WHERE id = $8 AND version = $9`,
+		text, g.CodeUsed, g.RefreshHash, g.PrevHash, g.Rotated, g.Generation, g.Revoked, g.ID, g.Version)
 	return atMostOne(n, err, changed("grant"))
 }
 

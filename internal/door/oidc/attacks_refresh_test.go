@@ -218,3 +218,27 @@ func TestG100_RotationDoesNotExtendTheEnd(t *testing.T) {
 	h.clock.add(time.Minute)
 	h.refresh(c, got.Refresh).wantOAuth(t, 400, "invalid_grant")
 }
+
+// Codes and refresh tokens name their grant openly, so naming one must prove nothing and end nothing.
+func TestG40_NamingAGrantProvesNothing(t *testing.T) {
+	h := newHouse(t)
+	c, b, ada := h.client("library", nil), h.browser(), h.member("ada")
+	code := b.code(c, ada)
+	id, _, _ := strings.Cut(code, ".")
+	guesses := []string{id, id + ".", id + "." + strings.Repeat("A", 43), strings.ToUpper(id) + code[len(id):], code + "A", " " + code}
+	for _, guess := range guesses {
+		h.redeem(c, guess).wantOAuth(t, 400, "invalid_grant")
+	}
+	h.refresh(c, code).wantOAuth(t, 400, "invalid_grant")
+	got := h.redeem(c, code).tokens(t)
+	h.redeem(c, got.Refresh).wantOAuth(t, 400, "invalid_grant")
+	for _, guess := range append(guesses, code) {
+		if a := h.post("/oauth2/revoke", c, "token", guess); a.StatusCode != 200 {
+			t.Errorf("revoking a guess: %d %s", a.StatusCode, a.body)
+		}
+		if h.active(c, guess) {
+			t.Errorf("%q is active", guess)
+		}
+	}
+	h.refresh(c, got.Refresh).tokens(t)
+}

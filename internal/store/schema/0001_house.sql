@@ -176,7 +176,7 @@ CREATE TABLE applications (
 );
 CREATE UNIQUE INDEX applications_client ON applications (client_id);
 
--- A code and the refresh family it opens are one row.
+-- A code and the refresh family it opens are one row; both tokens name its id, so that no hash needs an index.
 CREATE TABLE grants (
 	id           TEXT PRIMARY KEY,
 	application  TEXT NOT NULL,
@@ -196,9 +196,6 @@ CREATE TABLE grants (
 	created      BIGINT NOT NULL,
 	version      BIGINT NOT NULL
 );
-CREATE UNIQUE INDEX grants_code ON grants (code_hash) WHERE code_hash IS NOT NULL;
-CREATE UNIQUE INDEX grants_refresh ON grants (refresh_hash) WHERE refresh_hash IS NOT NULL;
-CREATE INDEX grants_prev ON grants (prev_hash) WHERE prev_hash IS NOT NULL;
 CREATE INDEX grants_session ON grants (session) WHERE session <> '';
 CREATE INDEX grants_person ON grants (person) WHERE person <> '';
 CREATE INDEX grants_expires ON grants (expires);

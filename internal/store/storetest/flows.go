@@ -200,22 +200,25 @@ func grants(t *testing.T, db *store.DB) {
 	add(apps.Grant{ID: "g2", Application: "b", Person: "p", Session: "s", Offline: true, CodeHash: []byte("c2")})
 	add(apps.Grant{ID: "g3", Application: "b"}) // an application's own: no person, no session, no code
 	add(apps.Grant{ID: "g4", Application: "b"})
-	wantKind(t, "a code twice", db.InTx(ctx, func(tx *store.Tx) error {
-		return tx.AddGrant(ctx, apps.Grant{ID: "g5", CodeHash: []byte("c1")})
+	wantKind(t, "a grant twice", db.InTx(ctx, func(tx *store.Tx) error {
+		return tx.AddGrant(ctx, apps.Grant{ID: "g1", CodeHash: []byte("c5")})
 	}), fault.Conflict)
 	do(t, db, func(tx *store.Tx) error {
-		g, err := tx.GrantByCode(ctx, []byte("c1"))
+		g, err := tx.GrantByID(ctx, "g1")
 		if err != nil {
 			return err
 		}
 		g.RefreshHash, g.PrevHash, g.Generation = []byte("r2"), []byte("r1"), 1
+		g.Person, g.Session, g.CodeHash, g.Expires = "else", "else", []byte("else"), start
 		return tx.UpdateGrant(ctx, g)
 	})
 	do(t, db, func(tx *store.Tx) error {
-		for _, h := range []string{"r1", "r2"} {
-			if g, err := tx.GrantByRefresh(ctx, []byte(h)); err != nil || g.ID != "g1" || g.Generation != 1 {
-				t.Errorf("%s: %+v %v", h, g, err)
-			}
+		g, err := tx.GrantByID(ctx, "g1")
+		if err != nil || string(g.RefreshHash) != "r2" || string(g.PrevHash) != "r1" || g.Generation != 1 {
+			t.Errorf("updated: %+v %v", g, err)
+		}
+		if g.Person != "p" || g.Session != "s" || string(g.CodeHash) != "c1" || !g.Expires.IsZero() {
+			t.Errorf("an update changed what is fixed at issue: %+v", g)
 		}
 		n, err := tx.RevokeGrantsOfSession(ctx, "s")
 		if n != 1 {
