@@ -88,14 +88,18 @@ func (h *house) enqueued() {
 	}
 }
 
+// guessLimits are the budgets for wrong answers, and what the help page says of them.
+func guessLimits(k method.Kind, a throttle.Audience) throttle.Limit {
+	return throttle.Default(string(k), a)
+}
+
 func (h *house) flows() {
 	c := h.houseConfig
-	limits := func(k method.Kind, a throttle.Audience) throttle.Limit { return throttle.Default(string(k), a) }
 	keyInTx, keyView := store.Bind[keys.Store](h.db)
 	h.keys = &keys.Keeper{InTx: keyInTx, View: keyView, Keyring: c.Keyring, Now: c.Now}
 	signInTx, signView := store.Bind[signin.Store](h.db)
 	h.signin = signin.New(signin.Deps{InTx: signInTx, View: signView, Methods: h.methods, Box: h.box, Keyring: c.Keyring, Now: c.Now,
-		Limits: limits, Log: c.Log})
+		Limits: guessLimits, Log: c.Log})
 	enrolInTx, enrolView := store.Bind[enrol.Store](h.db)
 	h.enrol = enrol.New(enrol.Deps{InTx: enrolInTx, View: enrolView, SignIn: h.signin, Methods: h.methods, Box: h.box,
 		Now: c.Now, Log: c.Log})
@@ -232,8 +236,8 @@ func (h *house) openDoors(metrics httpdoor.Metrics) (*doors, error) {
 		return nil, err
 	}
 	out := &doors{door: d, pages: pages, mux: http.NewServeMux()}
-	web.New(web.Deps{Pages: pages, Door: d, SignIn: h.signin, Security: h.enrol, Catalogue: catalogue{h.apps}, Box: h.box, Now: h.Now,
-		RPID: h.Base.Hostname(), Log: h.Log}).Routes(out.mux)
+	web.New(web.Deps{Pages: pages, Door: d, SignIn: h.signin, Security: h.enrol, Catalogue: catalogue{h.apps}, Answers: policyAnswers{h}, Box: h.box,
+		Now: h.Now, RPID: h.Base.Hostname(), Log: h.Log}).Routes(out.mux)
 	oidc.New(oidc.Deps{Door: d, Apps: h.apps, SignIn: h.signin, Keys: h.keys, Pages: pages, Now: h.Now, Issuer: h.issuer()}).Routes(out.mux)
 	out.admin = admin.Register(out.mux, admin.Config{Flow: h.manage, Door: d, Box: h.box, Now: h.Now, Log: h.Log})
 	return out, nil

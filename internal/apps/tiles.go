@@ -18,24 +18,31 @@ type Tile struct {
 	Asks string
 }
 
-// Tiles are the applications that a person can start, by category and name: open, with an address, for an audience
-// they belong to, and not blocked by policy.
-func (f *Flow) Tiles(ctx context.Context, person people.Person) ([]Tile, error) {
-	var all []Application
-	var inForce policy.Policy
-	err := f.View(ctx, func(s FlowStore) (err error) {
-		if all, err = s.Applications(ctx); err != nil {
+// Shown gives the policy in force and the applications that a person may know of: open, and for everybody or for an
+// audience they belong to. The zero person is a stranger.
+func (f *Flow) Shown(ctx context.Context, person people.Person) (inForce policy.Policy, shown []Application, err error) {
+	err = f.View(ctx, func(s FlowStore) (err error) {
+		if shown, err = s.Applications(ctx); err != nil {
 			return err
 		}
 		inForce, err = s.PolicyInForce(ctx)
 		return err
 	})
+	return inForce, slices.DeleteFunc(shown, func(a Application) bool {
+		return a.Closed || a.Audience != "" && !slices.Contains(person.Groups, a.Audience)
+	}), err
+}
+
+// Tiles are the applications that a person can start, by category and name: shown to them, with an address, and not
+// blocked by policy.
+func (f *Flow) Tiles(ctx context.Context, person people.Person) ([]Tile, error) {
+	inForce, shown, err := f.Shown(ctx, person)
 	if err != nil {
 		return nil, err
 	}
 	var out []Tile
-	for _, a := range all {
-		if a.Closed || a.URL == "" || a.Audience != "" && !slices.Contains(person.Groups, a.Audience) {
+	for _, a := range shown {
+		if a.URL == "" {
 			continue
 		}
 		if asks := asksOf(inForce, a, person, f.Now()); asks != "" {

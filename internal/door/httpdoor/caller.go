@@ -19,8 +19,8 @@ const (
 )
 
 const (
-	// browserFor is how long the browser cookie lives: 400 days, the most that browsers allow (RFC 6265bis).
-	browserFor = 400 * 24 * time.Hour
+	// BrowserFor is how long the browser cookie lives: 400 days, the most that browsers allow (RFC 6265bis).
+	BrowserFor = 400 * 24 * time.Hour
 	maxAgent   = 400 // bytes
 )
 
@@ -55,7 +55,7 @@ func (d *Door) Caller(w http.ResponseWriter, r *http.Request, door string) signi
 
 // SetBrowser writes the browser cookie.
 func SetBrowser(w http.ResponseWriter, token secret.String) {
-	setCookie(w, BrowserCookie, token.Reveal(), int(browserFor/time.Second))
+	setCookie(w, BrowserCookie, token.Reveal(), int(BrowserFor/time.Second))
 }
 
 // SetSession writes the session cookie, which ends with the browser; an empty token removes it.
@@ -74,7 +74,7 @@ func SetRemembered(w http.ResponseWriter, tokens []secret.String) {
 		setCookie(w, RememberedCookie, "", -1)
 		return
 	}
-	setCookie(w, RememberedCookie, session.JoinTokens(tokens).Reveal(), int(browserFor/time.Second))
+	setCookie(w, RememberedCookie, session.JoinTokens(tokens).Reveal(), int(BrowserFor/time.Second))
 }
 
 func setCookie(w http.ResponseWriter, name, value string, maxAge int) {

@@ -106,32 +106,3 @@ func capital(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
 }
-
-// helpTopics are the anchors of the help page, in order; each has "help.<id>.title" and lines ".1", ".2", ….
-var helpTopics = []string{"signin", "choosing", "passkey", "totp", "password", "new-phone", "lost", "abroad", "remember",
-	"refresh", "why", "refused", "expired", "signout", "apps", "welcome", "not-me", "privacy"}
-
-// help answers without asking who is there.
-func (s *Web) help(w http.ResponseWriter, _ *http.Request, c signin.Caller) error {
-	return s.Pages.render(w, http.StatusOK, s.Pages.helpPage(c.Locale))
-}
-
-func (p *Pages) helpPage(lang string) *helpPage {
-	h := &helpPage{}
-	h.Lang, h.Title, h.Wide = lang, p.Texts.Text(lang, "help.title", nil), true
-	params := map[string]any{"Desk": p.campus.HelpName, "Campus": p.campus.Name}
-	for _, id := range helpTopics {
-		t := helpTopic{ID: id, Title: p.Texts.Text(lang, "help."+id+".title", nil)}
-		for _, n := range []string{"1", "2", "3", "4"} {
-			if key := "help." + id + "." + n; p.Texts.Has(key) {
-				t.Lines = append(t.Lines, p.Texts.Text(lang, key, params))
-			}
-		}
-		h.Topics = append(h.Topics, t)
-	}
-	for _, key := range p.Texts.Keys("error.") {
-		code := strings.TrimPrefix(key, "error.")
-		h.Messages = append(h.Messages, helpMessage{ID: anchor(code), Code: code, Text: p.Texts.Text(lang, key, nil)})
-	}
-	return h
-}

@@ -267,16 +267,25 @@ type welcomePage struct{ Shell }
 
 func (*welcomePage) name() string { return "welcome" }
 
-// helpPage answers.
+// helpPage answers. InForce: with what follows from the policy in force.
 type helpPage struct {
 	Shell
+	InForce  bool
 	Topics   []helpTopic
 	Messages []helpMessage
 }
 
 type helpTopic struct {
 	ID, Title string
-	Lines     []string
+	Points    []helpPoint
+}
+
+// helpPoint is one sentence and what belongs to it. Names are of applications, More what opens a long list of them.
+type helpPoint struct {
+	Text, Detail, More string
+	Kind               method.Kind
+	KindName           string
+	Names              []string
 }
 
 type helpMessage struct{ ID, Code, Text string }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatehouse-id/gatehouse/internal/apps"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
+	"github.com/gatehouse-id/gatehouse/internal/help"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/session"
@@ -69,4 +70,9 @@ type Tile = apps.Tile
 // Catalogue is the landing page's port.
 type Catalogue interface {
 	Tiles(ctx context.Context, person people.Person) ([]Tile, error)
+}
+
+// Answers is the help page's port: what follows from the policy in force. The zero person is a stranger.
+type Answers interface {
+	Answers(ctx context.Context, person people.Person) ([]help.Answer, error)
 }

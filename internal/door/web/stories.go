@@ -245,7 +245,11 @@ func endStories() []Story {
 
 func otherStories() []Story {
 	out := []Story{
-		{"help", "all", func(p *Pages) page { return p.helpPage("en") }},
+		{"help", "without-rules", func(p *Pages) page { return p.helpPage("en", false, nil) }},
+		{"help", "anybody", func(p *Pages) page { return p.helpPage("en", false, storyAnswers(policy.Person{}, 3)) }},
+		{"help", "yours", func(p *Pages) page { return p.helpPage("en", true, storyAnswers(storyAdministrator, 0)) }},
+		{"help", "many-applications", func(p *Pages) page { return p.helpPage("en", false, storyAnswers(policy.Person{}, 40)) }},
+		{"help", "no-applications", func(p *Pages) page { return p.helpPage("en", false, storyAnswers(policy.Person{}, -1)) }},
 		{"signout", "here", func(p *Pages) page {
 			v := &signOutPage{Button: p.Texts.Text("en", "signout.button", nil)}
 			v.Title = p.Texts.Text("en", "signout.title", nil)

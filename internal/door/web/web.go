@@ -15,13 +15,15 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
 
-// Deps are what the pages need. All but Log are required.
+// Deps are what the pages need. All but Answers and Log are required.
 type Deps struct {
 	Pages     *Pages
 	Door      *httpdoor.Door
 	SignIn    SignIn
 	Security  Security
 	Catalogue Catalogue
+	// Answers computes the help page's; nil: it shows what never changes.
+	Answers Answers
 	// Box seals what a page tells the next one across a redirect.
 	Box *secret.Box
 	Now func() time.Time
