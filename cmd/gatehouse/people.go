@@ -15,8 +15,8 @@ import (
 )
 
 func newPeopleCommand() *cobra.Command {
-	return withConfig(group("people", "People: add, list, reset, suspend, restore, import",
-		newPeopleAdd(), newPeopleList(), newPeopleReset(), newPeopleState("suspend"), newPeopleState("restore"), newPeopleImport()))
+	return withConfig(group("people", "People: add, list, reset, suspend, restore, erase, import",
+		newPeopleAdd(), newPeopleList(), newPeopleReset(), newPeopleState("suspend"), newPeopleState("restore"), newPeopleErase(), newPeopleImport()))
 }
 
 func newPeopleAdd() *cobra.Command {
@@ -108,6 +108,24 @@ func newPeopleReset() *cobra.Command {
 		})}
 	c.Flags().StringVar(&why, "why", "", "the reason, for the audit trail")
 	return c
+}
+
+func newPeopleErase() *cobra.Command {
+	return &cobra.Command{Use: "erase USERNAME", Short: "Remove a suspended or invited person and everything that names them, for good",
+		Args: takes(1, "one username"),
+		Long: "Erase cannot be undone. The audit trail still verifies afterwards: what it holds about the person can no longer be read.\n" +
+			"Backups from before hold it until they are gone.",
+		RunE: asOperator(func(ctx context.Context, cmd *cobra.Command, h *house, by manage.By, args []string) error {
+			p, err := h.manage.Person(ctx, by, args[0])
+			if err != nil {
+				return err
+			}
+			if err := h.manage.ErasePerson(ctx, by, p.ID); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s erased.\n", p.ID)
+			return err
+		})}
 }
 
 func newPeopleState(what string) *cobra.Command {

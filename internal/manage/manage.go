@@ -70,6 +70,10 @@ type Store interface {
 	enrol.Store
 	policy.Records
 	apps.APITokenStore
+
+	// ErasePerson removes what names a person, destroys the key of their entries in the trail and records that, in
+	// the same transaction. The names stay reserved.
+	ErasePerson(ctx context.Context, id people.ID, by, door string, at time.Time) error
 }
 
 // Registry is the applications' own flow: its acts and their entries are one transaction there.

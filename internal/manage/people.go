@@ -228,6 +228,23 @@ func (f *Flow) RestorePerson(ctx context.Context, by By, id people.ID, why strin
 	})
 }
 
+// ErasePerson removes a person for good: names, methods, and the key under which the trail keeps their personal data. It
+// cannot be undone, so whoever can sign in is to be suspended first. The trail still verifies, and their names are given
+// to nobody else.
+func (f *Flow) ErasePerson(ctx context.Context, by By, id people.ID) error {
+	return f.do(ctx, by, PeopleWrite, "person.erased", id, "", func(s Store, e *audit.Entry) error {
+		p, err := s.PersonByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.State == people.Active {
+			return errState
+		}
+		e.Act = "" // the store writes the entry: verification rests on it
+		return s.ErasePerson(ctx, id, by.Actor, by.Door, f.Now())
+	})
+}
+
 // Invite issues an invitation to register a first method; the secret is returned once. An account that has methods
 // already is refused: that is a reset.
 func (f *Flow) Invite(ctx context.Context, by By, id people.ID, purpose string, open time.Duration) (secret.String, time.Time, error) {

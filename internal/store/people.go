@@ -131,9 +131,9 @@ func (t *Tx) UpdatePerson(ctx context.Context, p people.Person) error {
 	return atMostOne(n, err, changed("people"))
 }
 
-// ListPeople implements people.Store.
+// ListPeople implements people.Store. Who was erased has no name to be listed by.
 func (t *Tx) ListPeople(ctx context.Context, after string, limit int) (list []people.Person, err error) {
-	err = t.each("SELECT "+personColumns+" FROM people WHERE username_norm > $1 ORDER BY username_norm LIMIT $2",
+	err = t.each("SELECT "+personColumns+" FROM people WHERE username_norm > $1 AND username <> '' ORDER BY username_norm LIMIT $2",
 		[]any{after, page(limit)}, func(scan func(...any) error) error {
 			var p people.Person
 			err := scan(personFields(&p)...)
@@ -162,10 +162,10 @@ func (t *Tx) CountPeople(ctx context.Context) (map[people.State]int, error) {
 // actErased is the entry that an erasure leaves; VerifyAudit asks for it where a person's key is gone.
 const actErased = "person.erased"
 
-// ErasePerson removes everything about a person that names them, in one transaction with its audit entry: the account
+// ErasePerson implements manage.Store: it removes everything about a person that names them, in one transaction with its audit entry: the account
 // becomes Left without names, its audit key is destroyed (what was sealed under it can never be read again, and the
 // chain still verifies), methods, sessions, browsers and messages go. The names stay reserved as keyed hashes.
-func (t *Tx) ErasePerson(ctx context.Context, id people.ID, by string, at time.Time) error {
+func (t *Tx) ErasePerson(ctx context.Context, id people.ID, by, door string, at time.Time) error {
 	p, err := t.PersonByID(ctx, id)
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (t *Tx) ErasePerson(ctx context.Context, id people.ID, by string, at time.T
 	for _, q := range []string{
 		"DELETE FROM credentials WHERE person = $1", "DELETE FROM sessions WHERE person = $1",
 		"DELETE FROM remembered_browsers WHERE person = $1", "DELETE FROM known_browsers WHERE person = $1",
-		"DELETE FROM invitations WHERE person = $1", "DELETE FROM messages WHERE person = $1",
+		"DELETE FROM invitations WHERE person = $1", "DELETE FROM messages WHERE person = $1", "DELETE FROM attempts WHERE person = $1",
 	} {
 		if _, err := t.exec(q, string(id)); err != nil {
 			return err
@@ -198,5 +198,5 @@ func (t *Tx) ErasePerson(ctx context.Context, id people.ID, by string, at time.T
 		return err
 	}
 	t.after = append(t.after, func() { t.db.keys.remove(string(id)) })
-	return t.Record(ctx, audit.Entry{At: at, Act: actErased, Outcome: audit.Done, Actor: by, Subject: string(id), Door: "desk"})
+	return t.Record(ctx, audit.Entry{At: at, Act: actErased, Outcome: audit.Done, Actor: by, Subject: string(id), Door: door})
 }

@@ -92,7 +92,7 @@ func erasedPerson(t *testing.T, db *store.DB) {
 		}
 		return tx.AddCredential(ctx, method.Credential{ID: "c", Person: string(ada.ID), Kind: method.Password, State: []byte("x")})
 	})
-	do(t, db, func(tx *store.Tx) error { return tx.ErasePerson(ctx, ada.ID, "cli:bob", start) })
+	do(t, db, func(tx *store.Tx) error { return tx.ErasePerson(ctx, ada.ID, "cli:bob", "cli", start) })
 	look(t, db, func(tx *store.Tx) error {
 		p, err := tx.PersonByID(ctx, ada.ID)
 		if err != nil || p.Username != "" || p.Email != "" || p.DisplayName != "" || len(p.AuditKey) != 0 || p.State != people.Left {

@@ -304,7 +304,7 @@ func auditErasure(t *testing.T, db *store.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	do(t, db, func(tx *store.Tx) error { return tx.ErasePerson(ctx, ada.ID, "cli:bob", start.Add(time.Hour)) })
+	do(t, db, func(tx *store.Tx) error { return tx.ErasePerson(ctx, ada.ID, "cli:bob", "cli", start.Add(time.Hour)) })
 	if rep := verified(t, db, checkpoint); !rep.OK() || rep.Erased != 6 || rep.Entries != 13 {
 		t.Errorf("%+v", rep)
 	}
