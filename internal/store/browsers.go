@@ -70,15 +70,23 @@ func (t *Tx) KnownBrowser(ctx context.Context, person string, browser []byte) (b
 	return t.one("SELECT 1 FROM known_browsers WHERE person = $1 AND browser = $2", []any{person, browser}, &one)
 }
 
-// knownRefresh is how stale the date of a known browser may grow before it is written again: it only serves to
-// forget browsers that were not seen for a year.
-const knownRefresh = 24 * time.Hour
+const (
+	// knownRefresh is how stale the date of a known browser may grow before it is written again: it only serves to
+	// forget browsers that were not seen for a year.
+	knownRefresh = 24 * time.Hour
+	// keepKnownBrowsers is after what time an unseen browser is a stranger's again.
+	keepKnownBrowsers = 400 * 24 * time.Hour
+)
 
-// RememberKnownBrowser implements session.Store.
+// RememberKnownBrowser implements session.Store. A person's old ones go when a new one comes, in the same place of the
+// table: so they need neither sweeping nor an index by time.
 func (t *Tx) RememberKnownBrowser(ctx context.Context, person string, browser []byte, at time.Time) error {
 	_, err := t.exec(`INSERT INTO known_browsers (person, browser, at) VALUES ($1, $2, $3)
 		ON CONFLICT (person, browser) DO UPDATE SET at = $3 WHERE known_browsers.at < $4`,
 		person, browser, at, at.Add(-knownRefresh))
+	if err == nil {
+		_, err = t.exec("DELETE FROM known_browsers WHERE person = $1 AND at < $2", person, at.Add(-keepKnownBrowsers))
+	}
 	return err
 }
 

@@ -8,12 +8,11 @@ import (
 // How long things are kept after they lost their use. Whoever looks at one of them judges its expiry by itself; sweeping
 // only frees space.
 const (
-	keepProofs        = time.Hour
-	keepGrants        = 24 * time.Hour // so that a late replay of a code or refresh token is still recognised
-	keepKnownBrowsers = 400 * 24 * time.Hour
-	keepCounters      = 400 * 24 * time.Hour // a count of wrong guesses in a row outlasts a patient guesser's year
-	keepMessages      = 30 * 24 * time.Hour
-	keepCheckpoints   = 400 * 24 * time.Hour
+	keepProofs      = time.Hour
+	keepGrants      = 24 * time.Hour       // so that a late replay of a code or refresh token is still recognised
+	keepCounters    = 400 * 24 * time.Hour // a count of wrong guesses in a row outlasts a patient guesser's year
+	keepMessages    = 30 * 24 * time.Hour
+	keepCheckpoints = 400 * 24 * time.Hour
 )
 
 // sweepBatch bounds the rows that one transaction removes, so that nobody waits long behind it.
@@ -34,7 +33,6 @@ var sweeps = []struct {
 	{"invitations", "id", "expires", "", 0},
 	{"grants", "id", "expires", "", keepGrants},
 	{"counters", "key", "tat", "", keepCounters},
-	{"known_browsers", "browser", "at", "", keepKnownBrowsers},
 	{"messages", "id", "created", " AND (sent_at > 0 OR given_up)", keepMessages},
 	{"audit_checkpoints", "id", "at", "", keepCheckpoints},
 }

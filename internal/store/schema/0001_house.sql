@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- Every index is a page more that a commit writes: there is one only where something is looked up by it often. Tables
+-- found by a random or ordered key alone keep their rows in that key's tree on SQLite (see schema.go).
+
 -- Who there is. Names are compared in their normalised columns (people.Normalise); a person who left keeps the row
 -- and so keeps the name reserved; an erased person leaves only a keyed hash of the name in reserved_names.
 CREATE TABLE people (
@@ -83,8 +86,7 @@ CREATE TABLE known_browsers (
 	browser BYTEA NOT NULL,
 	at      BIGINT NOT NULL,
 	PRIMARY KEY (person, browser)
-);
-CREATE INDEX known_browsers_at ON known_browsers (at);
+) /*sqlite WITHOUT ROWID*/;
 
 -- Guess budgets (throttle.Counter).
 CREATE TABLE counters (
@@ -92,7 +94,7 @@ CREATE TABLE counters (
 	tat   BIGINT NOT NULL,
 	wrong BIGINT NOT NULL,
 	told  BIGINT NOT NULL
-);
+) /*sqlite WITHOUT ROWID*/;
 CREATE INDEX counters_tat ON counters (tat);
 
 CREATE TABLE attempts (
@@ -115,14 +117,14 @@ CREATE TABLE proofs (
 	object  TEXT NOT NULL,
 	at      BIGINT NOT NULL,
 	PRIMARY KEY (session, act, object)
-);
+) /*sqlite WITHOUT ROWID*/;
 CREATE INDEX proofs_at ON proofs (at);
 
 -- One-time artefacts that were used, by hash.
 CREATE TABLE spent (
 	hash    BYTEA PRIMARY KEY,
 	expires BIGINT NOT NULL
-);
+) /*sqlite WITHOUT ROWID*/;
 CREATE INDEX spent_expires ON spent (expires);
 
 CREATE TABLE invitations (
@@ -144,7 +146,7 @@ CREATE INDEX invitations_expires ON invitations (expires);
 CREATE TABLE versions (
 	name  TEXT PRIMARY KEY,
 	value BIGINT NOT NULL
-);
+) /*sqlite WITHOUT ROWID*/;
 CREATE TABLE policies (
 	version BIGINT PRIMARY KEY,
 	policy  TEXT NOT NULL,
@@ -205,13 +207,13 @@ CREATE TABLE access_tokens (
 	grant_id TEXT NOT NULL,
 	scope    TEXT NOT NULL,
 	expires  BIGINT NOT NULL
-);
+) /*sqlite WITHOUT ROWID*/;
 CREATE INDEX access_tokens_grant ON access_tokens (grant_id);
 CREATE INDEX access_tokens_expires ON access_tokens (expires);
 CREATE TABLE revoked_tokens (
 	id      TEXT PRIMARY KEY,
 	expires BIGINT NOT NULL
-);
+) /*sqlite WITHOUT ROWID*/;
 CREATE INDEX revoked_tokens_expires ON revoked_tokens (expires);
 
 CREATE TABLE signing_keys (
@@ -239,7 +241,7 @@ CREATE TABLE messages (
 	sent_at   BIGINT NOT NULL,
 	given_up  BOOLEAN NOT NULL,
 	last_fail TEXT NOT NULL
-);
+) /*sqlite WITHOUT ROWID*/;
 CREATE INDEX messages_due ON messages (not_until) WHERE sent_at = 0 AND NOT given_up;
 CREATE INDEX messages_person ON messages (person);
 CREATE INDEX messages_created ON messages (created);
@@ -262,13 +264,13 @@ CREATE TABLE audit (
 	reason     TEXT NOT NULL,
 	detail     TEXT NOT NULL,
 	PRIMARY KEY (chain, seq)
-);
+) /*sqlite WITHOUT ROWID*/;
 CREATE INDEX audit_subject ON audit (subject, at) WHERE subject <> '';
 CREATE TABLE audit_heads (
 	chain TEXT PRIMARY KEY,
 	seq   BIGINT NOT NULL,
 	hash  BYTEA NOT NULL
-);
+) /*sqlite WITHOUT ROWID*/;
 CREATE TABLE audit_checkpoints (
 	id   TEXT PRIMARY KEY,
 	at   BIGINT NOT NULL,

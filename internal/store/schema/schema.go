@@ -5,12 +5,16 @@
 //	NNNN_name.postgres.sql   } the same number and name
 //
 // A step is never changed once it was released: a new one follows it. The types are chosen so that one text means
-// the same on both engines: BIGINT for times (unix microseconds) and counters, TEXT, BYTEA, BOOLEAN.
+// the same on both engines: BIGINT for times (unix microseconds) and counters, TEXT, BYTEA, BOOLEAN. What only SQLite is
+// to read stands in a comment that begins with its name: /*sqlite WITHOUT ROWID*/ keeps a table's rows in the tree of its
+// primary key instead of in a second tree beside it, so that a commit writes one page less.
 package schema
 
 import (
+	"bytes"
 	"embed"
 	"io/fs"
+	"regexp"
 	"strings"
 )
 
@@ -22,8 +26,27 @@ func For(dialect string) fs.FS { return timeline{dialect} }
 
 type timeline struct{ dialect string }
 
+// onlySQLite finds what only SQLite reads.
+var onlySQLite = regexp.MustCompile(`/\*sqlite ([A-Z ]+)\*/`)
+
 // Open implements fs.FS.
-func (t timeline) Open(name string) (fs.File, error) { return files.Open(name) }
+func (t timeline) Open(name string) (fs.File, error) {
+	f, err := files.Open(name)
+	if err != nil || t.dialect != "sqlite" || !strings.HasSuffix(name, ".sql") {
+		return f, err
+	}
+	text, err := fs.ReadFile(files, name)
+	return &step{f, bytes.NewReader(onlySQLite.ReplaceAll(text, []byte("$1")))}, err
+}
+
+// step is a file as SQLite reads it.
+type step struct {
+	fs.File
+	text *bytes.Reader
+}
+
+// Read implements fs.File.
+func (s *step) Read(b []byte) (int, error) { return s.text.Read(b) }
 
 // ReadDir leaves out the other dialect's twins.
 func (t timeline) ReadDir(name string) ([]fs.DirEntry, error) {

@@ -399,6 +399,22 @@ func sweep(t *testing.T, db *store.DB) {
 		_, err := tx.GrantByID(ctx, "g") // kept for a day, so that a late replay is recognised
 		return err
 	})
+	do(t, db, func(tx *store.Tx) error { // browsers that were long unseen go when the person brings another
+		for browser, at := range map[string]time.Time{"old": start, "new": start.Add(401 * 24 * time.Hour)} {
+			if err := tx.RememberKnownBrowser(ctx, "known", []byte(browser), at); err != nil {
+				return err
+			}
+		}
+		if err := tx.RememberKnownBrowser(ctx, "known", []byte("newest"), start.Add(402*24*time.Hour)); err != nil {
+			return err
+		}
+		for browser, want := range map[string]bool{"old": false, "new": true, "newest": true} {
+			if known, err := tx.KnownBrowser(ctx, "known", []byte(browser)); known != want || err != nil {
+				t.Errorf("%s browser: known %v %v", browser, known, err)
+			}
+		}
+		return nil
+	})
 }
 
 // CachesAcrossNodes changes on one node what the other has cached.
