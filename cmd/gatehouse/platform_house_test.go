@@ -77,7 +77,7 @@ func (l *siteLog) String() string {
 
 // openedSite is a house with its doors as serve opens them, on a clock of its own.
 type openedSite struct {
-	t       *testing.T
+	t       testing.TB
 	h       *house
 	d       *doors
 	m       *metrics
@@ -88,7 +88,7 @@ type openedSite struct {
 }
 
 // openSite opens a house on a new SQLite database.
-func openSite(t *testing.T) *openedSite {
+func openSite(t testing.TB) *openedSite {
 	t.Helper()
 	return openSiteOn(t, filepath.Join(t.TempDir(), "gatehouse.db"), &siteClock{at: time.Date(2026, 10, 5, 9, 0, 10, 0, time.UTC)})
 }
@@ -102,7 +102,7 @@ func onBoth(t *testing.T, body func(t *testing.T, s *openedSite)) {
 	})
 }
 
-func openSiteOn(t *testing.T, dsn string, clock *siteClock) *openedSite {
+func openSiteOn(t testing.TB, dsn string, clock *siteClock) *openedSite {
 	t.Helper()
 	s := &openedSite{t: t, clock: clock, log: &siteLog{}, dsn: dsn}
 	var err error

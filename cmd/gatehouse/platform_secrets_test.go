@@ -46,7 +46,7 @@ func (c canaries) addHashed(what, text string) {
 	c.add(what+" (hash)", string(secret.Hash(text)))
 }
 
-func (c canaries) find(t *testing.T, where, text string) {
+func (c canaries) find(t testing.TB, where, text string) {
 	t.Helper()
 	for what, forms := range c {
 		for _, f := range forms {
