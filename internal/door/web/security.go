@@ -234,8 +234,18 @@ func (s *Web) report(w http.ResponseWriter, r *http.Request, c signin.Caller) er
 	return s.done(w, c, d, flash{Key: "done.reported"})
 }
 
-// again leads back to the proof where it ran out between the page and the press; any other error stays one.
+// again leads back to the proof where it ran out between the page and the press. What cannot be done is said on the
+// security page, beside what can.
 func (s *Web) again(w http.ResponseWriter, r *http.Request, c signin.Caller, err error, act enrol.Act) error {
+	if fault.IsKind(err, fault.Conflict) || fault.IsKind(err, fault.NotFound) || fault.IsKind(err, fault.BadInput) {
+		o, oerr := s.Security.Overview(r.Context(), c)
+		if oerr != nil {
+			return err
+		}
+		p := s.securityPage(c, o)
+		p.Problem, p.Here = s.Pages.problem(c.Locale, fault.Of(err), ""), securityPath
+		return s.Pages.render(w, httpdoor.Status(fault.Of(err)), p)
+	}
 	if !fault.IsKind(err, fault.Forbidden) && !fault.IsKind(err, fault.Unauthenticated) {
 		return err
 	}
