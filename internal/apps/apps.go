@@ -103,7 +103,6 @@ type Store interface {
 	UpdateGrant(ctx context.Context, g Grant) error
 	RevokeGrantsOfSession(ctx context.Context, session string) (int, error)      // those not Offline
 	RevokeGrantsOf(ctx context.Context, person, application string) (int, error) // "" application: all
-	GrantsOf(ctx context.Context, person string) ([]Grant, error)                // live ones
 
 	AddAccessToken(ctx context.Context, t AccessToken) error
 	AccessTokenByHash(ctx context.Context, hash []byte) (AccessToken, error)

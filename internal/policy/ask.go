@@ -120,15 +120,3 @@ func (p Policy) Order(lead method.Kind, kinds []method.Kind, traits map[method.K
 	})
 	return out
 }
-
-// FirstKinds are the kinds that may open an attempt before anybody is known, the strongest first. They say nothing
-// about any account.
-func (p Policy) FirstKinds(traits map[method.Kind]method.Traits) []method.Kind {
-	var out []method.Kind
-	for k, t := range traits {
-		if t.First {
-			out = append(out, k)
-		}
-	}
-	return p.Order("", out, traits)
-}

@@ -233,14 +233,11 @@ func TestOwnStrengths(t *testing.T) {
 	}
 }
 
-func TestOrderAndFirstKinds(t *testing.T) {
+func TestOrder(t *testing.T) {
 	p := with()
 	p.Leads = []method.Kind{method.TOTP}
 	if got := p.Order(method.Passkey, []method.Kind{method.Password, method.Passkey, method.TOTP}, traits); !slices.Equal(got, []method.Kind{method.TOTP, method.Passkey, method.Password}) {
 		t.Errorf("a kind that may not lead leads: %v", got)
-	}
-	if got := with().FirstKinds(traits); !slices.Equal(got, []method.Kind{method.Passkey, method.Password}) {
-		t.Errorf("first kinds %v", got)
 	}
 }
 

@@ -90,11 +90,6 @@ func (k *Keyring) Open(where string, sealed []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// NeedsReseal reports whether sealed was made with an older key than the newest.
-func (k *Keyring) NeedsReseal(sealed []byte) bool {
-	return len(sealed) < 4 || binary.BigEndian.Uint32(sealed) != k.current
-}
-
 // Pseudonym is a stable keyed hash of value for purpose (throttle keys of unknown names, pairwise subjects). It
 // uses the oldest key, so that adding a key does not flip it.
 func (k *Keyring) Pseudonym(purpose, value string) []byte {

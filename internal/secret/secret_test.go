@@ -59,8 +59,8 @@ func TestRotationOpensOldAndSealsNew(t *testing.T) {
 	if got, err := both.Open("x", old); err != nil || string(got) != "v" {
 		t.Fatalf("old value: %q %v", got, err)
 	}
-	if !both.NeedsReseal(old) || both.NeedsReseal(both.Seal("x", nil)) {
-		t.Error("NeedsReseal is wrong")
+	if got, err := ring(t, 2).Open("x", both.Seal("x", []byte("w"))); err != nil || string(got) != "w" {
+		t.Errorf("not sealed with the newest key: %q %v", got, err)
 	}
 	if !bytes.Equal(ring(t, 1).Pseudonym("name", "ada"), both.Pseudonym("name", "ada")) {
 		t.Error("adding a key flipped pseudonyms")

@@ -90,20 +90,6 @@ func (t *Tx) RevokeGrantsOf(ctx context.Context, person, application string) (in
 	return int(n), err
 }
 
-// GrantsOf implements apps.Store, newest first. A grant is live until it is revoked; the caller judges Expires.
-func (t *Tx) GrantsOf(ctx context.Context, person string) (list []apps.Grant, err error) {
-	err = t.each("SELECT "+grantColumns+" FROM grants WHERE person = $1 AND person <> '' AND NOT revoked ORDER BY created DESC, id DESC",
-		[]any{person}, func(scan func(...any) error) error {
-			var g apps.Grant
-			var i issued
-			err := scan(grantFields(&g, &i)...)
-			i.into(&g)
-			list = append(list, g)
-			return err
-		})
-	return list, err
-}
-
 // AddAccessToken implements apps.Store.
 func (t *Tx) AddAccessToken(ctx context.Context, a apps.AccessToken) error {
 	n, err := t.exec("INSERT INTO access_tokens (hash, grant_id, scope, expires) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",

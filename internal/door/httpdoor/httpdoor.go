@@ -141,9 +141,6 @@ func New(c Config) (*Door, error) {
 	return d, nil
 }
 
-// SetErrors sets the renderer after the fact: pages need the door, and the door needs pages. Call it before serving.
-func (d *Door) SetErrors(p ErrorPages) { d.errors = p }
-
 // Origin is the configured origin, like "https://signin.example.ac.uk".
 func (d *Door) Origin() string { return d.origin }
 
