@@ -107,7 +107,10 @@ func (f *Flow) OpenInvitation(ctx context.Context, caller signin.Caller, typed s
 				return err
 			}
 		}
-		w = Welcome{Person: person, Purpose: inv.Purpose, Expires: inv.Expires, Kinds: f.firstKinds(inv.Purpose)}
+		w = Welcome{Person: person, Purpose: inv.Purpose, Expires: inv.Expires}
+		if w.Kinds, err = f.usefulKinds(ctx, s, person, inv.Purpose); err != nil {
+			return err
+		}
 		w.Ref, err = f.Box.Pack("invitation", bound(caller, ""), opened{hash}, inv.Expires)
 		return err
 	})
@@ -175,6 +178,33 @@ func (f *Flow) firstKinds(purpose string) []method.Kind {
 		}
 	}
 	return policy.Policy{}.Order("", kinds, f.SignIn.Traits())
+}
+
+// usefulKinds are those of firstKinds with which policy then lets the person sign in: nobody is led to spend their
+// invitation on a method that leaves them outside. A password counts with the passcode app that comes with it. Where
+// nothing would do all are offered, and the desk is asked anyway.
+func (f *Flow) usefulKinds(ctx context.Context, s Store, p people.Person, purpose string) ([]method.Kind, error) {
+	inForce, err := s.PolicyInForce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	owned, err := s.CredentialsOf(ctx, string(p.ID))
+	if err != nil {
+		return nil, err
+	}
+	all := f.firstKinds(purpose)
+	p.State = people.Active
+	useful := slices.DeleteFunc(slices.Clone(all), func(kind method.Kind) bool {
+		then := append(slices.Clone(owned), method.Credential{ID: "first", Person: string(p.ID), Kind: kind})
+		if kind == method.Password {
+			then = append(then, method.Credential{ID: "second", Person: string(p.ID), Kind: method.TOTP})
+		}
+		return !f.SignIn.Reachable(inForce, p, then, f.Now())
+	})
+	if len(useful) == 0 {
+		return all, nil
+	}
+	return useful, nil
 }
 
 func (f *Flow) mayBeFirst(inv Invitation, kind method.Kind) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/signin/signintest"
@@ -33,6 +34,26 @@ func (h house) invite(t *testing.T, name string) (people.Person, secret.String) 
 		t.Fatal(err)
 	}
 	return p, typed
+}
+
+// What an invitation offers is enough to sign in with: an app alone is not, and where a passkey is demanded nothing
+// else is.
+func TestInvitationOffersWhatOpensTheDoor(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		_, typed := h.invite(t, "grace")
+		w, err := h.enrol.OpenInvitation(ctx, h.Browser().Caller, typed.Reveal())
+		if err != nil || !slices.Equal(w.Kinds, []method.Kind{method.Passkey, method.Password}) {
+			t.Error(w.Kinds, err)
+		}
+		p := policy.Default()
+		p.Rules = append(p.Rules, policy.Rule{Name: "passkeys", State: policy.RuleOn, Grant: policy.Grant{Strength: policy.StrengthPhishingResistant}})
+		h.Policy(p)
+		_, typed = h.invite(t, "joan")
+		w, err = h.enrol.OpenInvitation(ctx, h.Browser().Caller, typed.Reveal())
+		if err != nil || !slices.Equal(w.Kinds, []method.Kind{method.Passkey}) {
+			t.Error(w.Kinds, err)
+		}
+	})
 }
 
 func TestInvitationToAPasskey(t *testing.T) {
