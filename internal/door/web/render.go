@@ -37,6 +37,7 @@ type Pages struct {
 	templates map[string]map[string]*template.Template // language, name
 	log       *slog.Logger
 	buffers   sync.Pool
+	fronts    *fronts
 }
 
 // OurAccent is the colour of a campus that set none.
@@ -51,7 +52,7 @@ func NewPages(c Campus, log *slog.Logger) (*Pages, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	p := &Pages{Texts: texts, log: log, templates: map[string]map[string]*template.Template{}}
+	p := &Pages{Texts: texts, log: log, templates: map[string]map[string]*template.Template{}, fronts: newFronts()}
 	p.buffers.New = func() any { return new(bytes.Buffer) }
 	sub, err := fs.Sub(staticFiles, "static")
 	if err != nil {
@@ -180,6 +181,16 @@ func (p *Pages) parse(lang string) (map[string]*template.Template, error) {
 
 // write renders a page into buf.
 func (p *Pages) write(buf *bytes.Buffer, pg page) error {
+	if front, ok := pg.(*identifyPage); ok {
+		if done, err := p.writeFront(buf, front); done || err != nil {
+			return err
+		}
+	}
+	return p.execute(buf, pg)
+}
+
+// execute runs a page's template.
+func (p *Pages) execute(buf *bytes.Buffer, pg page) error {
 	s := pg.frame()
 	if _, ok := p.templates[s.Lang]; !ok {
 		s.Lang = "en"
