@@ -169,7 +169,7 @@ func (*signOutPage) name() string { return "signout" }
 type securityPage struct {
 	Shell
 	Name        string
-	OneOnly     bool // a single method beside the password: lose it and one is out
+	OneOnly     bool // a single method other than the password: lose it and one is out
 	Methods     []methodRow
 	CanLead     bool
 	RefreshedAt *When

@@ -157,8 +157,11 @@ func (s *Web) recentRow(c signin.Caller, e enrol.Recent) recentRow {
 	if !s.texts.Has(key) {
 		key = "recent.other"
 	}
-	label, _ := s.texts.Agent(c.Locale, e.Agent)
-	where := label
+	label, where := "", "" // what the desk does has neither
+	if e.Agent != "" || e.Address != "" {
+		label, _ = s.texts.Agent(c.Locale, e.Agent)
+		where = label
+	}
 	if e.Address != "" {
 		where = s.text(c, "recent.where", "Agent", label, "Address", e.Address)
 	}
