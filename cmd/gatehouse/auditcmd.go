@@ -86,7 +86,7 @@ func newSessionsCommand() *cobra.Command {
 				fmt.Fprintf(cmd.OutOrStdout(), "%d sessions of %d people ended.\n", n, members)
 				return nil
 			}
-			p, err := h.manage.Person(ctx, by, person)
+			p, err := h.named(ctx, by, person)
 			if err != nil {
 				return err
 			}

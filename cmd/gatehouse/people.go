@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/manage"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 )
@@ -35,7 +36,8 @@ func newPeopleAdd() *cobra.Command {
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Added %s (%s).\n", p.Username, p.ID)
 			if !invite {
-				return nil
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "They cannot sign in yet: gatehouse people reset %s prints an invitation.\n", p.Username)
+				return err
 			}
 			typed, expires, err := h.manage.Invite(ctx, by, p.ID, "invitation", manage.InviteFor)
 			if err != nil {
@@ -53,6 +55,15 @@ func newPeopleAdd() *cobra.Command {
 	f.StringSliceVar(&roles, "role", nil, "desk, application-owner, auditor or administrator")
 	f.BoolVar(&invite, "invite", false, "also print an invitation to register a first method")
 	return c
+}
+
+// named finds a person by username, address or ID.
+func (h *house) named(ctx context.Context, by manage.By, name string) (people.Person, error) {
+	p, err := h.manage.Person(ctx, by, name)
+	if fault.IsKind(err, fault.NotFound) {
+		return p, fmt.Errorf("nobody here has the username %q: \"gatehouse people list\" shows everybody", name)
+	}
+	return p, err
 }
 
 func printTyped(cmd *cobra.Command, h *house, p people.Person, typed string, expires time.Time) error {
@@ -96,7 +107,7 @@ func newPeopleReset() *cobra.Command {
 	c := &cobra.Command{Use: "reset USERNAME", Short: "For somebody who lost everything: remove all methods, print a new invitation",
 		Args: takes(1, "one username"),
 		RunE: asOperator(func(ctx context.Context, cmd *cobra.Command, h *house, by manage.By, args []string) error {
-			p, err := h.manage.Person(ctx, by, args[0])
+			p, err := h.named(ctx, by, args[0])
 			if err != nil {
 				return err
 			}
@@ -116,7 +127,7 @@ func newPeopleErase() *cobra.Command {
 		Long: "Erase cannot be undone. The audit trail still verifies afterwards: what it holds about the person can no longer be read.\n" +
 			"Backups from before hold it until they are gone.",
 		RunE: asOperator(func(ctx context.Context, cmd *cobra.Command, h *house, by manage.By, args []string) error {
-			p, err := h.manage.Person(ctx, by, args[0])
+			p, err := h.named(ctx, by, args[0])
 			if err != nil {
 				return err
 			}
@@ -136,7 +147,7 @@ func newPeopleState(what string) *cobra.Command {
 	var why string
 	c := &cobra.Command{Use: what + " USERNAME", Short: short, Args: takes(1, "one username"),
 		RunE: asOperator(func(ctx context.Context, cmd *cobra.Command, h *house, by manage.By, args []string) error {
-			p, err := h.manage.Person(ctx, by, args[0])
+			p, err := h.named(ctx, by, args[0])
 			if err != nil {
 				return err
 			}
