@@ -12,10 +12,10 @@ import (
 )
 
 func newAppsCommand() *cobra.Command {
-	return withConfig(group("apps", "Applications: add, list, rotate-secret, close, open", newAppsAdd(),
+	return withConfig(group("apps", "Applications: add, list, rotate-secret, close, open, remove", newAppsAdd(),
 		&cobra.Command{Use: "list", Short: "List applications", Args: takes(0, ""), RunE: asOperator(listApps)},
 		newAppsRotate(), newAppsClosed("close", "Close an application: nothing is issued and its tokens are worth nothing", true),
-		newAppsClosed("open", "Open a closed application again", false)))
+		newAppsClosed("open", "Open a closed application again", false), newAppsRemove()))
 }
 
 func newAppsAdd() *cobra.Command {
@@ -100,6 +100,17 @@ func newAppsClosed(use, short string, closed bool) *cobra.Command {
 				done = "closed"
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is %s.\n", args[0], done)
+			return err
+		})}
+}
+
+func newAppsRemove() *cobra.Command {
+	return &cobra.Command{Use: "remove CLIENT_ID", Short: "Delete an application for good; closing can be undone", Args: takes(1, "one client id"),
+		RunE: asOperator(func(ctx context.Context, cmd *cobra.Command, h *house, by manage.By, args []string) error {
+			if err := h.manage.RemoveApplication(ctx, by, args[0]); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is removed.\n", args[0])
 			return err
 		})}
 }

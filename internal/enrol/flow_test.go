@@ -339,8 +339,8 @@ func TestThisWasntMe(t *testing.T) {
 			t.Fatal(err)
 		}
 		done, err := h.enrol.EndSession(ctx, b.Caller, o.Here)
-		if err != nil || done.SetSession == nil || !done.SetSession.Empty() {
-			t.Fatal(done, err)
+		if err != nil || done.SetSession == nil || !done.SetSession.Empty() || !slices.Contains(h.Notices(ada), "session.ended") {
+			t.Fatal(done, err, h.Notices(ada))
 		}
 	})
 }

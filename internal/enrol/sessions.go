@@ -202,7 +202,10 @@ func (f *Flow) EndSession(ctx context.Context, caller signin.Caller, id string) 
 		}
 		entry := signin.Entry(caller, m.now, m.person, "session.ended", audit.Done)
 		entry.Object = id
-		return s.Record(ctx, entry)
+		if err := s.Record(ctx, entry); err != nil {
+			return err
+		}
+		return signin.Tell(ctx, s, caller, m.now, m.person, "session.ended", nil)
 	})
 	return done, err
 }

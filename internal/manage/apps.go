@@ -48,6 +48,15 @@ func (f *Flow) SetClosed(ctx context.Context, by By, id string, closed bool) err
 	return f.Apps.SetClosed(ctx, by.Actor, a.OIDC.ClientID, closed)
 }
 
+// RemoveApplication deletes an application (by id or client id) for good; what it was issued is worth nothing any more.
+func (f *Flow) RemoveApplication(ctx context.Context, by By, id string) error {
+	a, err := f.application(ctx, by, AppsWrite, "app.removed", id)
+	if err != nil {
+		return err
+	}
+	return f.Apps.Remove(ctx, by.Actor, a.OIDC.ClientID)
+}
+
 // Applications lists all, without anything that proves an application.
 func (f *Flow) Applications(ctx context.Context, by By) ([]apps.Application, error) {
 	if !by.Has(AppsRead) {

@@ -81,6 +81,7 @@ type Registry interface {
 	Register(ctx context.Context, actor string, a apps.Application, confidential bool) (apps.Application, secret.String, error)
 	RotateSecret(ctx context.Context, actor, clientID string, keepOld bool) (secret.String, error)
 	SetClosed(ctx context.Context, actor, clientID string, closed bool) error
+	Remove(ctx context.Context, actor, clientID string) error
 	List(ctx context.Context) ([]apps.Application, error)
 }
 
