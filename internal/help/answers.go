@@ -50,10 +50,7 @@ func (v view) often() Answer {
 func (v view) ways() Answer {
 	a := Answer{Anchor: "ways", Points: []Point{say("help.ways.lead")}}
 	for _, k := range v.kinds {
-		p := Point{Key: "help.ways.together", Kind: k}
-		if v.alone(k) {
-			p.Key = "help.ways.alone"
-		}
+		p := Point{Key: v.worth(k), Kind: k}
 		if n := v.Traits[k].Limit; n > 1 {
 			p.Detail, p.Params = "help.ways.limit", map[string]any{"Limit": n}
 		}

@@ -88,14 +88,26 @@ type group struct {
 
 // grouped sorts the applications by what they ask for. Where there are none, signing in here stands for them.
 func (v view) grouped() []group {
-	list := v.Applications
+	list := slices.Clone(v.Applications)
 	if len(list) == 0 {
 		list = []policy.Application{{}}
 	}
+	slices.SortStableFunc(list, func(a, b policy.Application) int { return byName(a.Name, b.Name) })
+	type found struct {
+		standing
+		open bool
+	}
+	known := map[string]found{} // what the same rules speak of asks for the same
 	var out []group
 	for _, app := range list {
-		s, open := v.standing(app)
-		if !open {
+		rules := v.rules(app)
+		f, ok := known[rules]
+		if !ok {
+			f.standing, f.open = v.standing(app)
+			known[rules] = f
+		}
+		s := f.standing
+		if !f.open {
 			continue
 		}
 		i := slices.IndexFunc(out, func(g group) bool { return g.standing == s })
@@ -106,26 +118,23 @@ func (v view) grouped() []group {
 			out[i].names = append(out[i].names, app.Name)
 		}
 	}
-	for _, g := range out {
-		sortNames(g.names)
-	}
 	slices.SortStableFunc(out, func(a, b group) int { return a.compare(b.standing) })
 	return out
 }
 
-func sortNames(names []string) {
-	slices.SortFunc(names, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
-}
+func byName(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) }
 
 // names of all applications in the groups that fit, sorted.
-func (v view) names(fits func(group) bool) []string {
-	var out []string
+func (v view) names(fits func(group) bool) (out []string) {
+	n := 0
 	for _, g := range v.groups {
 		if fits(g) {
-			out = append(out, g.names...)
+			out, n = append(out, g.names...), n+1
 		}
 	}
-	sortNames(out)
+	if n > 1 { // each group is sorted already
+		slices.SortFunc(out, byName)
+	}
 	return out
 }
 

@@ -78,6 +78,19 @@ func (v view) standing(app policy.Application) (s standing, open bool) {
 	return s, true
 }
 
+// rules marks those that speak of an application for this person.
+func (v view) rules(app policy.Application) string {
+	trace := policy.Explain(v.Policy, policy.Input{Person: v.Person, Application: app, Act: policy.ActSignIn})
+	marks := make([]byte, len(trace))
+	for i, t := range trace {
+		marks[i] = '-'
+		if t.Applies {
+			marks[i] = '+'
+		}
+	}
+	return string(marks)
+}
+
 // need tries proofs, the least first.
 func (v view) need(app policy.Application) need {
 	noPasskey := slices.DeleteFunc(slices.Clone(v.kinds), func(k method.Kind) bool { return v.Traits[k].PhishingResistant })
@@ -102,9 +115,23 @@ func (v view) remembered(app policy.Application) time.Duration {
 	return v.decide(app, v.proofs(at, false, v.kinds...)).RememberFor
 }
 
-// alone reports whether one proof of a kind signs in to this service.
-func (v view) alone(k method.Kind) bool {
-	return v.decide(policy.Application{}, v.proofs(at, false, k)).Verdict == policy.Allow
+// worth is what one proof of a kind does for signing in to this service, as a key of the catalogue.
+func (v view) worth(k method.Kind) string {
+	enough := func(best bool, kinds ...method.Kind) bool {
+		return v.decide(policy.Application{}, v.proofs(at, best, kinds...)).Verdict == policy.Allow
+	}
+	switch {
+	case enough(false, k):
+		return "help.ways.alone"
+	case enough(true, k):
+		return "help.ways.attested"
+	}
+	for _, other := range v.kinds {
+		if !enough(false, other) && enough(false, k, other) {
+			return "help.ways.together"
+		}
+	}
+	return "help.ways.too_weak"
 }
 
 func (v view) decide(app policy.Application, evidence []method.Evidence) policy.Decision {

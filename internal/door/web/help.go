@@ -34,6 +34,7 @@ func (s *Web) help(w http.ResponseWriter, r *http.Request, c signin.Caller) erro
 		var err error
 		if found, err = s.Answers.Answers(r.Context(), person); err != nil {
 			s.Log.Error("the help's answers", "error", err)
+			found = nil
 		}
 	}
 	return s.Pages.render(w, http.StatusOK, s.Pages.helpPage(c.Locale, signedIn, found))

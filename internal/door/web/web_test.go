@@ -28,6 +28,12 @@ type browser struct {
 
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
+	return newBrowserWith(t, func(*Deps) {})
+}
+
+// newBrowserWith changes what the pages stand on.
+func newBrowserWith(t *testing.T, change func(*Deps)) *browser {
+	t.Helper()
 	pages, err := NewPages(storyCampus, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -42,8 +48,10 @@ func newBrowser(t *testing.T) *browser {
 	}
 	f := &flows{t: t}
 	mux := http.NewServeMux()
-	New(Deps{Pages: pages, Door: door, SignIn: f, Security: f, Catalogue: f, Box: secret.NewBox(ring),
-		Now: func() time.Time { return storyTime }, RPID: "signin.example.ac.uk"}).Routes(mux)
+	deps := Deps{Pages: pages, Door: door, SignIn: f, Security: f, Catalogue: f, Box: secret.NewBox(ring),
+		Now: func() time.Time { return storyTime }, RPID: "signin.example.ac.uk"}
+	change(&deps)
+	New(deps).Routes(mux)
 	return &browser{t: t, h: door.Wrap(mux), f: f, cookies: map[string]string{}}
 }
 
