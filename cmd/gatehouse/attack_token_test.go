@@ -171,3 +171,20 @@ func TestNothingInARequestLoosensPolicy(t *testing.T) {
 		b.signIn(ada, "/apps", false)
 	}
 }
+
+// An old page of a request for a new proof does not make a proof of meanwhile a new one.
+func TestAnOldRequestForANewProofIsNotMetByAnOldProof(t *testing.T) {
+	x := newTarget(t, "", 1)
+	ada := x.member("ada", longPassword, method.Password, method.Passkey)
+	library := x.application("Library", "teaching")
+	b := x.browser()
+	page := b.get(library.authorize("prompt", "login"))
+	x.clock.Add(10 * time.Minute)
+	b.signIn(ada, "/apps", false)
+	x.clock.Add(5 * time.Hour)
+	if r := b.get("/oauth2/authorize/continue?attempt=" + url.QueryEscape(page.attempt())); r.code() != "" || r.asks() == "" {
+		t.Errorf("a proof of five hours ago answered prompt=login: %d %s", r.status, r.location)
+	} else if r = b.proceed(r, ada, false); r.code() == "" {
+		t.Errorf("the new proof did not lead on: %s", r.text())
+	}
+}

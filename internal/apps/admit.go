@@ -77,8 +77,12 @@ type seen struct {
 // transaction. An unknown client or an unregistered redirect URI is returned as an error, for our own page: there is
 // nobody to redirect to. All else is an Admission.
 func (f *Flow) Admit(ctx context.Context, caller signin.Caller, req Request) (Admission, error) {
+	now := f.Now()
 	if req.Started.IsZero() {
-		req.Started = f.Now()
+		req.Started = now
+	}
+	if floor := now.Add(-signin.PageFor); req.Started.Before(floor) {
+		req.Started = floor // an old page must not make an old proof one that was given since the request began
 	}
 	hinted, hintProblem := f.readHint(ctx, req)
 	var at seen
