@@ -2,6 +2,7 @@ package enrol
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -226,14 +227,8 @@ func endSession(ctx context.Context, s Store, m member, id string, done *Done) e
 func (f *Flow) ForgetBrowser(ctx context.Context, caller signin.Caller, family string) (Done, error) {
 	return f.change(ctx, caller, policy.ActBrowserForget, family, "browser.forgotten",
 		func(ctx context.Context, s Store, m member, e *audit.Entry, done *Done) (map[string]string, error) {
-			b, err := s.BrowserByFamily(ctx, family)
-			if fault.IsKind(err, fault.NotFound) || err == nil && b.Person != string(m.person.ID) {
-				return nil, fault.New(fault.NotFound, "browser.gone", "This browser is not remembered any more.")
-			}
+			b, err := forget(ctx, s, m, family)
 			if err != nil {
-				return nil, err
-			}
-			if _, err := s.ForgetBrowser(ctx, family); err != nil {
 				return nil, err
 			}
 			if err := f.endFamily(ctx, s, m, family, false, done); err != nil {
@@ -246,6 +241,20 @@ func (f *Flow) ForgetBrowser(ctx context.Context, caller signin.Caller, family s
 			}
 			return map[string]string{"browser": b.Agent}, nil
 		})
+}
+
+var errBrowserGone = fault.New(fault.NotFound, "browser.gone", "This browser is not remembered any more.")
+
+// forget forgets one of the member's remembered browsers; errBrowserGone also for anybody else's.
+func forget(ctx context.Context, s Store, m member, family string) (session.Browser, error) {
+	b, err := s.BrowserByFamily(ctx, family)
+	if fault.IsKind(err, fault.NotFound) || err == nil && b.Person != string(m.person.ID) {
+		err = errBrowserGone
+	}
+	if err == nil {
+		_, err = s.ForgetBrowser(ctx, family)
+	}
+	return b, err
 }
 
 // endFamily ends the sessions born from a family, the member's own here only where all is set.
@@ -332,14 +341,7 @@ func (f *Flow) endReported(ctx context.Context, s Store, m member, row audit.Row
 	if family == "" {
 		return nil
 	}
-	b, err := s.BrowserByFamily(ctx, family)
-	if fault.IsKind(err, fault.NotFound) || err == nil && b.Person != string(m.person.ID) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := s.ForgetBrowser(ctx, family); err != nil {
+	if _, err := forget(ctx, s, m, family); err != nil && !errors.Is(err, errBrowserGone) {
 		return err
 	}
 	return f.endFamily(ctx, s, m, family, true, done)

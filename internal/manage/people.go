@@ -199,7 +199,8 @@ func (f *Flow) SuspendPerson(ctx context.Context, by By, id people.ID, why strin
 		if err := s.UpdatePerson(ctx, p); err != nil {
 			return err
 		}
-		return f.endAll(ctx, s, p.ID, e)
+		_, err = endAll(ctx, s, p.ID, e)
+		return err
 	})
 }
 
@@ -296,7 +297,7 @@ func (f *Flow) Reset(ctx context.Context, by By, id people.ID, why string) (secr
 		}
 		e.Reason = printable(why)
 		e.Detail = map[string]string{"methods": strconv.Itoa(len(owned))}
-		if err := f.endAll(ctx, s, p.ID, e); err != nil {
+		if _, err := endAll(ctx, s, p.ID, e); err != nil {
 			return err
 		}
 		if err := signin.Tell(ctx, s, signin.Caller{}, f.Now(), p, "account.reset", nil); err != nil {
@@ -319,25 +320,13 @@ func forgetGuesses(ctx context.Context, s Store, id people.ID, kind method.Kind)
 	return nil
 }
 
-// endAll ends what a person has open: sessions, grants, remembered and known browsers.
-func (f *Flow) endAll(ctx context.Context, s Store, id people.ID, e *audit.Entry) error {
-	ended, err := s.EndSessionsOf(ctx, string(id), "")
-	if err != nil {
-		return err
+// endAll ends what a person has open, and no browser is a known one of theirs any more.
+func endAll(ctx context.Context, s Store, id people.ID, e *audit.Entry) (sessions int, err error) {
+	if sessions, err = signin.EndEverything(ctx, s, id); err != nil {
+		return 0, err
 	}
-	grants, err := s.RevokeGrantsOf(ctx, string(id), "")
-	if err != nil {
-		return err
-	}
-	if _, err := s.ForgetBrowsersOf(ctx, string(id)); err != nil {
-		return err
-	}
-	if err := s.ForgetKnownBrowsersOf(ctx, string(id)); err != nil {
-		return err
-	}
-	e.Detail = with(e.Detail, "sessions", strconv.Itoa(len(ended)))
-	e.Detail["grants"] = strconv.Itoa(grants)
-	return nil
+	e.Detail = with(e.Detail, "sessions", strconv.Itoa(sessions))
+	return sessions, s.ForgetKnownBrowsersOf(ctx, string(id))
 }
 
 // EndSessions ends one session of a person, or all ("") with their grants; n is how many.
@@ -347,10 +336,7 @@ func (f *Flow) EndSessions(ctx context.Context, by By, id people.ID, one string)
 			return err
 		}
 		if one == "" {
-			if err := f.endAll(ctx, s, id, e); err != nil {
-				return err
-			}
-			n, err = strconv.Atoi(e.Detail["sessions"])
+			n, err = endAll(ctx, s, id, e)
 			return err
 		}
 		found, err := s.SessionByID(ctx, one)

@@ -29,7 +29,7 @@ func (f *Flow) SignOut(ctx context.Context, caller Caller, everywhere bool) erro
 			entry.Object = live.ID
 			return s.Record(ctx, entry)
 		}
-		ended, err := EndEverything(ctx, s, person, "")
+		ended, err := EndEverything(ctx, s, person.ID)
 		if err != nil {
 			return err
 		}
@@ -42,18 +42,16 @@ func (f *Flow) SignOut(ctx context.Context, caller Caller, everywhere bool) erro
 	})
 }
 
-// EndEverything ends all of a person's sessions but `except` ("" for none), and all their grants and remembered
-// browsers, in the caller's transaction. It returns how many sessions ended.
-func EndEverything(ctx context.Context, s Store, p people.Person, except string) (int, error) {
-	ended, err := s.EndSessionsOf(ctx, string(p.ID), except)
+// EndEverything ends all of a person's sessions, with sign-ins that are half done, grants and remembered browsers, in the
+// caller's transaction. It returns how many sessions ended.
+func EndEverything(ctx context.Context, s Store, person people.ID) (int, error) {
+	ended, err := s.EndSessionsOf(ctx, string(person), "")
 	if err != nil {
 		return 0, err
 	}
-	if _, err := s.RevokeGrantsOf(ctx, string(p.ID), ""); err != nil {
+	if _, err := s.RevokeGrantsOf(ctx, string(person), ""); err != nil {
 		return 0, err
 	}
-	if _, err := s.ForgetBrowsersOf(ctx, string(p.ID)); err != nil {
-		return 0, err
-	}
-	return len(ended), nil
+	_, err = s.ForgetBrowsersOf(ctx, string(person))
+	return len(ended), err
 }
