@@ -126,7 +126,7 @@ func (x *target) node(name, dsn string) *node {
 	x.t.Helper()
 	h, err := openHouse(context.Background(), houseConfig{Base: &url.URL{Scheme: "http", Host: "localhost:8080"}, DSN: dsn, Node: name,
 		Keyring: storetest.Keyring(x.t), Campus: campus.Campus{ID: "test", Name: "Testing"}, Now: x.clock.Now,
-		Log: slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:       slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Passwords: attackPasswords()})
 	x.must(err)
 	x.t.Cleanup(func() { h.close() })

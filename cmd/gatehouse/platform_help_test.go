@@ -60,7 +60,9 @@ func TestHelp_FollowsThePolicyInForce(t *testing.T) {
 		has("remember", "for 7 days")
 		has("privacy", "up to 7 days")
 
-		s.changed(func(p *policy.Policy) { p.Rules[0].Grant.Remember, p.SessionMax, p.SessionIdle = 0, 4*time.Hour, time.Hour })
+		s.changed(func(p *policy.Policy) {
+			p.Rules[0].Grant.Remember, p.SessionMax, p.SessionIdle = 0, 4*time.Hour, time.Hour
+		})
 		has("remember", "do not offer this")
 		has("length", "At least 8 characters")
 		has("session", "At most 4 hours", "for 1 hour")

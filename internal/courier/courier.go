@@ -61,7 +61,7 @@ type Texts interface {
 	Notice(kind, locale string, params map[string]string) (subject, body string, ok bool)
 }
 
-// Courier carries the outbox out. All fields but Waker are needed; it holds no state that a restart would miss.
+// Courier carries the outbox out. All fields are needed; it holds no state that a restart would miss.
 type Courier struct {
 	// InTx runs f in one transaction on the queue.
 	InTx     func(ctx context.Context, f func(notice.Queue) error) error
