@@ -194,14 +194,18 @@ type jsonTo struct{ v any }
 func (d jsonTo) Scan(src any) error {
 	switch s := src.(type) {
 	case string:
-		if s == "" || s == "null" {
-			return nil
-		}
-		return json.Unmarshal([]byte(s), d.v)
+		return d.decode([]byte(s))
 	case []byte:
-		return json.Unmarshal(s, d.v)
+		return d.decode(s)
 	}
 	return fmt.Errorf("JSON is kept as text, not %T", src)
+}
+
+func (d jsonTo) decode(text []byte) error {
+	if len(text) == 0 || string(text) == "null" {
+		return nil
+	}
+	return json.Unmarshal(text, d.v)
 }
 
 // textTo scans text that may be absent.
