@@ -218,6 +218,11 @@ var errNotFirst = fault.New(fault.BadInput, "enrol.method_unknown", "This sign-i
 
 // OfferFirst begins to register a first method.
 func (f *Flow) OfferFirst(ctx context.Context, caller signin.Caller, ref string, kind method.Kind) (Offer, error) {
+	return f.OfferFirstAgain(ctx, caller, ref, kind, "")
+}
+
+// OfferFirstAgain is OfferFirst after a wrong answer to sealed.
+func (f *Flow) OfferFirstAgain(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, sealed string) (Offer, error) {
 	var inv Invitation
 	var p people.Person
 	var all []method.Credential
@@ -233,7 +238,7 @@ func (f *Flow) OfferFirst(ctx context.Context, caller signin.Caller, ref string,
 	if err != nil {
 		return Offer{}, err
 	}
-	return f.sealOffer(bound(caller, inv.ID), p, kind, all)
+	return f.sealOffer(bound(caller, inv.ID), p, kind, all, sealed)
 }
 
 // FinishFirst registers a first method. The invitation is used up as soon as what the person has lets them sign in

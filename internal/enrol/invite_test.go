@@ -36,6 +36,39 @@ func (h house) invite(t *testing.T, name string) (people.Person, secret.String) 
 	return p, typed
 }
 
+// A typing error while adding an app does not change the secret that the app holds; another browser's or a made-up
+// offer is no way to one.
+func TestOfferAfterAWrongCode(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		_, typed := h.invite(t, "grace")
+		b := h.Browser()
+		w, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.TOTP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.enrol.FinishFirst(ctx, b.Caller, w.Ref, method.TOTP, first.Sealed, "App", method.Answer{Text: "000000"})
+		wantCode(t, err, "totp.wrong")
+		again, err := h.enrol.OfferFirstAgain(ctx, b.Caller, w.Ref, method.TOTP, first.Sealed)
+		if err != nil || !bytes.Equal(again.Public, first.Public) {
+			t.Error("the secret changed", err)
+		}
+		for _, sealed := range []string{"", "x", w.Ref} {
+			if other, err := h.enrol.OfferFirstAgain(ctx, b.Caller, w.Ref, method.TOTP, sealed); err != nil || bytes.Equal(other.Public, first.Public) {
+				t.Errorf("%.10q: %v", sealed, err)
+			}
+		}
+		phone := signintest.TOTPSecret(t, again.Public)
+		code := (&signintest.Person{Phone: phone, Clock: h.Clock}).Code()
+		if _, err := h.enrol.FinishFirst(ctx, b.Caller, w.Ref, method.TOTP, again.Sealed, "App", code); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // What an invitation offers is enough to sign in with: an app alone is not, and where a passkey is demanded nothing
 // else is.
 func TestInvitationOffersWhatOpensTheDoor(t *testing.T) {

@@ -30,13 +30,20 @@ func bound(caller signin.Caller, to string) string {
 	return hex.EncodeToString(secret.Hash(caller.Browser.Reveal())) + "|" + to
 }
 
-func (f *Flow) sealOffer(binding string, p people.Person, kind method.Kind, existing []method.Credential) (Offer, error) {
+// sealOffer makes an offer. again is the sealed one that was just answered wrongly, or "": a stale or foreign one
+// counts as none.
+func (f *Flow) sealOffer(binding string, p people.Person, kind method.Kind, existing []method.Credential, again string) (Offer, error) {
 	m, err := f.method(kind)
 	if err != nil {
 		return Offer{}, err
 	}
 	now := f.Now()
-	prompt, err := m.Offer(method.OfferInput{Subject: subject(p), Existing: ofKind(existing, kind), Now: now})
+	in := method.OfferInput{Subject: subject(p), Existing: ofKind(existing, kind), Now: now}
+	var before offer
+	if again != "" && f.Box.Unpack("enrol", binding, again, now, &before) == nil && before.Kind == kind {
+		in.Again = before.State
+	}
+	prompt, err := m.Offer(in)
 	if err != nil {
 		return Offer{}, err
 	}
@@ -102,6 +109,11 @@ func errLimit(limit int) error {
 
 // OfferMethod begins adding. The proof for (method.add, kind) must be in hand; it is consumed by AddMethod.
 func (f *Flow) OfferMethod(ctx context.Context, caller signin.Caller, kind method.Kind) (Offer, error) {
+	return f.OfferMethodAgain(ctx, caller, kind, "")
+}
+
+// OfferMethodAgain offers once more after a wrong answer to sealed: what the person's app holds already stays good.
+func (f *Flow) OfferMethodAgain(ctx context.Context, caller signin.Caller, kind method.Kind, sealed string) (Offer, error) {
 	var m member
 	var all []method.Credential
 	err := f.View(ctx, func(s Store) (err error) {
@@ -120,7 +132,7 @@ func (f *Flow) OfferMethod(ctx context.Context, caller signin.Caller, kind metho
 	if err != nil {
 		return Offer{}, err
 	}
-	return f.sealOffer(bound(caller, m.live.ID), m.person, kind, all)
+	return f.sealOffer(bound(caller, m.live.ID), m.person, kind, all, sealed)
 }
 
 // provenFor enters and looks for the proof that adding kind needs, without consuming it.

@@ -152,6 +152,9 @@ type OfferInput struct {
 	Subject  Subject
 	Existing []Credential // of this kind
 	Now      time.Time
+	// Again is the state of an offer of this kind that was just answered wrongly, or nil. A method whose offer gave the
+	// person something to keep shows the same once more: their app holds its secret already.
+	Again []byte
 }
 
 // EnrolInput is the answer to an Offer.

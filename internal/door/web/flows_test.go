@@ -102,6 +102,10 @@ func (f *flows) change(c signin.Caller, call string) (enrol.Done, error) {
 	}
 	return enrol.Done{UserHandle: []byte("person"), AcceptedPasskeys: [][]byte{{1, 2}}}, f.refuse
 }
+func (f *flows) OfferMethodAgain(ctx context.Context, c signin.Caller, k method.Kind, _ string) (enrol.Offer, error) {
+	return f.OfferMethod(ctx, c, k)
+}
+
 func (f *flows) OfferMethod(_ context.Context, c signin.Caller, k method.Kind) (enrol.Offer, error) {
 	_, err := f.change(c, "offer "+string(k))
 	if err != nil && err != f.refuse {
@@ -141,6 +145,10 @@ func (f *flows) OpenInvitation(_ context.Context, c signin.Caller, typed string)
 	}
 	return enrol.Welcome{Person: people.Person{DisplayName: "Ada Example"}, Ref: "WREF", Kinds: []method.Kind{method.Passkey, method.Password}}, nil
 }
+func (f *flows) OfferFirstAgain(ctx context.Context, c signin.Caller, ref string, k method.Kind, _ string) (enrol.Offer, error) {
+	return f.OfferFirst(ctx, c, ref, k)
+}
+
 func (f *flows) OfferFirst(_ context.Context, c signin.Caller, ref string, k method.Kind) (enrol.Offer, error) {
 	f.saw(c, "offer first "+ref+" "+string(k))
 	return enrol.Offer{Kind: k, Sealed: "SEALED", Public: json.RawMessage(`{"min":15}`)}, nil

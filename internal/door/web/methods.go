@@ -150,7 +150,7 @@ func (s *Web) add(w http.ResponseWriter, r *http.Request, c signin.Caller) error
 	kind := method.Kind(r.PathValue("kind"))
 	d, err := s.Security.AddMethod(r.Context(), c, kind, form.Get("sealed"), form.Get("name"), answerOf(kind, form))
 	if err != nil {
-		return s.addAgain(w, r, c, kind, form.Get("name"), err)
+		return s.addAgain(w, r, c, kind, form, err)
 	}
 	if then := r.URL.Query().Get("then"); then != "" { // what was refused for want of it is asked again
 		carry(w, d)
@@ -160,12 +160,12 @@ func (s *Web) add(w http.ResponseWriter, r *http.Request, c signin.Caller) error
 }
 
 // addAgain shows the wizard afresh with what was wrong. The proof is still in hand: a wrong answer uses none up.
-func (s *Web) addAgain(w http.ResponseWriter, r *http.Request, c signin.Caller, kind method.Kind, name string, cause error) error {
+func (s *Web) addAgain(w http.ResponseWriter, r *http.Request, c signin.Caller, kind method.Kind, form url.Values, cause error) error {
 	then := r.URL.Query().Get("then")
 	if !fault.IsKind(cause, fault.BadInput) && !fault.IsKind(cause, fault.Expired) {
 		return s.again(w, r, c, cause, addAct(kind, then))
 	}
-	offer, err := s.Security.OfferMethod(r.Context(), c, kind)
+	offer, err := s.Security.OfferMethodAgain(r.Context(), c, kind, form.Get("sealed"))
 	if err != nil {
 		return s.again(w, r, c, err, addAct(kind, then))
 	}
@@ -174,7 +174,7 @@ func (s *Web) addAgain(w http.ResponseWriter, r *http.Request, c signin.Caller, 
 		return err
 	}
 	p.Action, p.WayOut, p.SignedIn = addPath(kind, then), "/security/add", true
-	if name != "" {
+	if name := form.Get("name"); name != "" {
 		p.Name = name
 	}
 	p.Problem, p.Here = s.Pages.problem(c.Locale, fault.Of(cause), fieldOf(kind)), p.Action

@@ -43,6 +43,8 @@ type Security interface {
 	Needs(ctx context.Context, caller signin.Caller, act enrol.Act) (*enrol.Needed, error)
 	// OfferMethod begins adding; the proof for (method.add, kind) must be in hand (not consumed yet).
 	OfferMethod(ctx context.Context, caller signin.Caller, kind method.Kind) (enrol.Offer, error)
+	// OfferMethodAgain offers once more after a wrong answer to sealed: what the person's app holds already stays good.
+	OfferMethodAgain(ctx context.Context, caller signin.Caller, kind method.Kind, sealed string) (enrol.Offer, error)
 	// AddMethod finishes; the proof is consumed with the change.
 	AddMethod(ctx context.Context, caller signin.Caller, kind method.Kind, sealed, name string, answer method.Answer) (enrol.Done, error)
 	RenameMethod(ctx context.Context, caller signin.Caller, credential, name string) (enrol.Done, error)
@@ -58,6 +60,8 @@ type Security interface {
 	// OpenInvitation takes the typed secret (POST) and binds it to this browser.
 	OpenInvitation(ctx context.Context, caller signin.Caller, typed string) (enrol.Welcome, error)
 	OfferFirst(ctx context.Context, caller signin.Caller, ref string, kind method.Kind) (enrol.Offer, error)
+	// OfferFirstAgain is OfferFirst after a wrong answer to sealed.
+	OfferFirstAgain(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, sealed string) (enrol.Offer, error)
 	// FinishFirst registers and uses the invitation up. The person then signs in with it.
 	// A password is set before or after a TOTP by the same call with kind password; the invitation is used up by
 	// the first kind that satisfies "more than a password" (passkey, totp).

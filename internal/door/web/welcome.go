@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
@@ -54,14 +55,15 @@ func (s *Web) offerFirst(w http.ResponseWriter, r *http.Request, c signin.Caller
 	if err != nil {
 		return err
 	}
-	return s.firstWizard(w, r, c, form.Get("ref"), method.Kind(form.Get("kind")), "", nil)
+	return s.firstWizard(w, r, c, form.Get("ref"), method.Kind(form.Get("kind")), nil, nil)
 }
 
-func (s *Web) firstWizard(w http.ResponseWriter, r *http.Request, c signin.Caller, ref string, kind method.Kind, name string, problem *fault.Error) error {
+// firstWizard shows a wizard; before is the form that was answered wrongly, nil at first.
+func (s *Web) firstWizard(w http.ResponseWriter, r *http.Request, c signin.Caller, ref string, kind method.Kind, before url.Values, problem *fault.Error) error {
 	if !s.Pages.has("enrol-" + string(kind)) {
 		return errNoMethod
 	}
-	offer, err := s.Security.OfferFirst(r.Context(), c, ref, kind)
+	offer, err := s.Security.OfferFirstAgain(r.Context(), c, ref, kind, before.Get("sealed"))
 	if err != nil {
 		return err
 	}
@@ -70,7 +72,7 @@ func (s *Web) firstWizard(w http.ResponseWriter, r *http.Request, c signin.Calle
 		return err
 	}
 	p.Ref, p.Action, p.WayOut, p.Here = ref, "/welcome/finish", "/welcome", "/welcome"
-	if name != "" {
+	if name := before.Get("name"); name != "" {
 		p.Name = name
 	}
 	status := http.StatusOK
@@ -88,13 +90,13 @@ func (s *Web) finishFirst(w http.ResponseWriter, r *http.Request, c signin.Calle
 	ref, kind := form.Get("ref"), method.Kind(form.Get("kind"))
 	d, err := s.Security.FinishFirst(r.Context(), c, ref, kind, form.Get("sealed"), form.Get("name"), answerOf(kind, form))
 	if fault.IsKind(err, fault.BadInput) {
-		return s.firstWizard(w, r, c, ref, kind, form.Get("name"), fault.Of(err))
+		return s.firstWizard(w, r, c, ref, kind, form, fault.Of(err))
 	}
 	if err != nil {
 		return err
 	}
 	if kind == method.Password { // a password is half: the passcode app follows with the same invitation
-		err := s.firstWizard(w, r, c, ref, method.TOTP, "", nil)
+		err := s.firstWizard(w, r, c, ref, method.TOTP, nil, nil)
 		if !fault.IsKind(err, fault.BadInput) {
 			return err
 		} // the invitation is used up already: the app was there first

@@ -38,9 +38,17 @@ type offered struct {
 	Record  record `json:"r"`
 }
 
-// Offer makes a secret of 160 bits.
+// Offer makes a secret of 160 bits, or shows the one again that a wrong code was just given for: the person's app has
+// it already, and a typing error is no reason to begin anew.
 func (m *Method) Offer(in method.OfferInput) (method.Prompt, error) {
-	r := record{Secret: newSecret(), Algorithm: m.set.Algorithm, Digits: m.set.Digits, Period: int64(m.set.Period / time.Second)}
+	o := offered{Subject: in.Subject.ID, Issued: in.Now.UnixMicro()}
+	o.Record = record{Secret: newSecret(), Algorithm: m.set.Algorithm, Digits: m.set.Digits, Period: int64(m.set.Period / time.Second)}
+	var before offered
+	if json.Unmarshal(in.Again, &before) == nil && len(before.Record.Secret) > 0 && before.Subject == in.Subject.ID &&
+		in.Now.Before(time.UnixMicro(before.Issued).Add(OfferFor)) {
+		o = before
+	}
+	r := o.Record
 	account := in.Subject.Username
 	if account == "" {
 		account = in.Subject.Email
@@ -56,7 +64,7 @@ func (m *Method) Offer(in method.OfferInput) (method.Prompt, error) {
 	if err != nil {
 		return method.Prompt{}, err
 	}
-	state, err := json.Marshal(offered{Subject: in.Subject.ID, Issued: in.Now.UnixMicro(), Record: r})
+	state, err := json.Marshal(o)
 	if err != nil {
 		return method.Prompt{}, err
 	}
