@@ -27,8 +27,12 @@ func (f *Flow) finish(ctx context.Context, s Store, sit *situation, t *try, out 
 		return err
 	}
 	if sit.row.ID != "" {
-		if _, err := s.RemoveAttempt(ctx, sit.row.ID); err != nil {
+		there, err := s.RemoveAttempt(ctx, sit.row.ID)
+		if err != nil {
 			return err
+		}
+		if !there { // it ended while this proof was judged: again, from what is stored now
+			return problemAgain
 		}
 	}
 	target := sit.page.Target

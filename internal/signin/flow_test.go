@@ -74,6 +74,30 @@ func countingDeps(h *signintest.House, views, writes *int) signin.Deps {
 	return d
 }
 
+// Everything of a person ends while their last proof is judged: the proof before it counts no more.
+func TestWhatEndsDuringTheLastProofStaysEnded(t *testing.T) {
+	both(t, func(t *testing.T, h *signintest.House) {
+		ada, b := h.Person("ada", method.TOTP), h.Browser()
+		s := b.Type(b.Identify(b.Open(signin.Target{}).Attempt, "ada").Attempt, signintest.Password)
+		deps, ended := h.Flow.Deps, 0
+		deps.InTx = func(ctx context.Context, fn func(signin.Store) error) error {
+			if ended++; ended == 1 {
+				if err := h.InTx(ctx, func(s signin.Store) error {
+					_, err := signin.EndEverything(ctx, s, ada.ID)
+					return err
+				}); err != nil {
+					return err
+				}
+			}
+			return h.InTx(ctx, fn)
+		}
+		s, err := signin.New(deps).Answer(ctx, b.Caller, s.Attempt, method.TOTP, ada.Code(), false)
+		if err != nil || s.Kind != signin.StepExpired || s.SetSession != nil || ended != 1 {
+			t.Fatalf("step %d, session %v, %d writes, %v", s.Kind, s.SetSession != nil, ended, err)
+		}
+	})
+}
+
 func TestStateComesBackThroughReturn(t *testing.T) {
 	h := quick(t)
 	ada, b := h.Person("ada", method.Passkey), h.Browser()

@@ -70,8 +70,8 @@ func (t *Tx) UpdateCredential(ctx context.Context, c method.Credential) error {
 
 // TouchCredential implements method.Store.
 func (t *Tx) TouchCredential(ctx context.Context, id string, used time.Time) error {
-	_, err := t.exec("UPDATE credentials SET last_used = $1 WHERE id = $2 AND last_used < $1", used, id)
-	return err
+	n, err := t.exec("UPDATE credentials SET last_used = CASE WHEN last_used < $1 THEN $1 ELSE last_used END WHERE id = $2", used, id)
+	return atMostOne(n, err, changed("credential"))
 }
 
 // RemoveCredential implements method.Store.

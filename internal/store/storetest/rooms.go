@@ -136,6 +136,7 @@ func credentials(t *testing.T, db *store.DB) {
 		if err := tx.TouchCredential(ctx, "b", start.Add(time.Hour)); err != nil {
 			return err
 		}
+		wantKind(t, "one that was removed", tx.TouchCredential(ctx, "gone", start), fault.Conflict)
 		return tx.TouchCredential(ctx, "b", start) // an older touch that comes late changes nothing
 	})
 	look(t, db, func(tx *store.Tx) error {
