@@ -13,7 +13,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/goccy/go-yaml"
 	"github.com/mileusna/useragent"
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
@@ -41,7 +40,7 @@ type Texts struct {
 // LoadTexts reads the catalogue that is built in.
 func LoadTexts() (*Texts, error) {
 	bundle := i18n.NewBundle(language.English)
-	bundle.RegisterUnmarshalFunc("yaml", yaml.Unmarshal)
+	bundle.RegisterUnmarshalFunc("yaml", readCatalogue)
 	names, err := fs.Glob(localeFiles, "locale/*.yaml")
 	if err != nil {
 		return nil, err
