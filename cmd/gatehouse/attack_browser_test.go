@@ -118,9 +118,7 @@ var (
 	optionsField = regexp.MustCompile(`data-options="([^"]*)"`)
 	sealedField  = regexp.MustCompile(`name="sealed" value="([^"]*)"`)
 	refField     = regexp.MustCompile(`name="ref" value="([^"]*)"`)
-	confirmField = regexp.MustCompile(`name="confirm" value="([^"]*)"`)
 	keyField     = regexp.MustCompile(`<p class="key">([^<]*)</p>`)
-	titleField   = regexp.MustCompile(`(?s)<h1[^>]*>(.*?)</h1>`)
 	tags         = regexp.MustCompile(`(?s)<(script|style|head)\b.*?</(script|style|head)>|<[^>]*>`)
 )
 
@@ -133,8 +131,6 @@ func (r *reply) field(re *regexp.Regexp) string {
 
 // attempt is the reference that the page carries on.
 func (r *reply) attempt() string { return r.field(attemptField) }
-
-func (r *reply) title() string { return strings.TrimSpace(r.field(titleField)) }
 
 // text is what the page says.
 func (r *reply) text() string {

@@ -122,11 +122,7 @@ func TestUnknownNamesAnswerAsKnownOnes(t *testing.T) {
 	gone := x.member("cyd.gone.", longPassword, method.Password, method.TOTP)
 	gone.suspend()
 	names := []string{"ada.known", "bob.nopwd", "cyd.gone.", "eve.never"}
-	type walked struct {
-		pages    []string
-		location string
-		reads    int64
-	}
+	type walked struct{ pages []string }
 	walk := func(name string) walked {
 		b := x.browser()
 		var w walked

@@ -355,7 +355,7 @@ func TestG109_NothingForeignIsMarkup(t *testing.T) {
 	w = b.get("/signin")
 	raw(b.follow(b.post("/signin", "attempt", hidden(w)["attempt"], "name", script)), "a name")
 	b.signIn(m)
-	w = b.prove(b.get("/security/methods/"+m.creds[method.TOTP]+"/rename"), m)
+	b.prove(b.get("/security/methods/"+m.creds[method.TOTP]+"/rename"), m)
 	w = b.post("/security/methods/"+m.creds[method.TOTP]+"/rename", "name", script)
 	raw(w, "rename")
 	raw(b.follow(w), "renamed")

@@ -85,7 +85,7 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 		}
 		lines := bufio.NewScanner(out)
 		for n := 0; lines.Scan(); n++ {
-			acked = append(acked, fmt.Sprintf("%s", lines.Text()))
+			acked = append(acked, lines.Text())
 			if n == 200 {
 				c.Process.Signal(syscall.SIGKILL) // what was printed before it died is still read
 			}
