@@ -63,9 +63,13 @@ func (f *Flow) finish(ctx context.Context, s Store, sit *situation, t *try, out 
 }
 
 // elevate gives the person's live session in this browser more evidence and a new token. "Refresh my sign-in" has
-// proven everything anew: it begins a new session instead, because nothing extends one.
+// proven everything anew: it begins a new session instead, because nothing extends one. A session that began after the
+// refresh was asked for (in another tab) counts as evidence and is the one that goes on.
 func (f *Flow) elevate(ctx context.Context, s Store, sit *situation, out *outcome) (bool, error) {
-	if sit.live == nil || sit.live.Person != string(sit.person.ID) || sit.page.Target.Act == policy.ActRefreshSignIn {
+	if sit.live == nil || sit.live.Person != string(sit.person.ID) {
+		return false, nil
+	}
+	if sit.page.Target.Act == policy.ActRefreshSignIn && sit.live.Created.Before(sit.page.Target.Started) {
 		return false, nil
 	}
 	next, token := session.StepUp(*sit.live, sit.now, sit.row.Evidence...)
