@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func unhurt(s *openedSite, w *httptest.ResponseRecorder) string {
 		return fmt.Sprintf("status %d: %.300s", w.Code, body)
 	case w.Header().Get("X-Canary") != "":
 		return "a header was injected"
-	case strings.Contains(body, "<canary"):
+	case strings.Contains(w.Header().Get("Content-Type"), "html") && strings.Contains(body, "<canary"): // JSON may repeat what was sent, as JSON
 		return "it came back as markup"
 	case strings.ContainsAny(body, "\x00\x1b"):
 		return "control characters came back"
@@ -78,13 +79,16 @@ func TestNastyValuesInEveryField(t *testing.T) {
 				t.Errorf("%s %.120q %.200q: %s", verb, path, form.Encode(), wrong)
 			}
 		}
-		seen := map[string]bool{}
+		seen, postgres := map[string]bool{}, strings.HasPrefix(s.dsn, "postgres")
 		s.each("PART", func(kind, verb, path string) {
 			if seen[verb+path] || verb != "GET" && verb != "POST" && verb != "DELETE" || path == "/signout" {
 				return
 			}
 			seen[verb+path] = true
 			for i, value := range nasty {
+				if postgres && !strings.Contains(path, "PART") {
+					break // what reaches the database of these is tried one by one below
+				}
 				at := path
 				if strings.Contains(path, "PART") {
 					at = strings.ReplaceAll(path, "PART", url.PathEscape(cut(value, 3000)))
@@ -104,7 +108,7 @@ func TestNastyValuesInEveryField(t *testing.T) {
 			}
 		})
 		s.nastyOneByOne(known, m, try)
-		if sent < 3000 {
+		if sent < 1000 {
 			t.Errorf("only %d requests", sent)
 		}
 		s.refuseLog()
@@ -158,7 +162,11 @@ func TestNastyHeaders(t *testing.T) {
 		for _, name := range []string{"User-Agent", "Accept-Language", "Accept", "Authorization", "X-Forwarded-For", "Content-Type", "Origin", "Sec-Fetch-Site", "Sec-Fetch-Dest", "If-None-Match",
 			"Accept-Encoding", "Cookie", "Range", "X-HTTP-Method-Override", "Expect"} {
 			for _, path := range []string{"/signin", "/security", "/static/app.css", "/oauth2/userinfo", "/admin/api/v1/people", "/.well-known/openid-configuration"} {
-				for _, v := range []string{value, "Bearer " + value, "Basic " + base64.StdEncoding.EncodeToString([]byte(cut(value, 500)))} {
+				variants := []string{value}
+				if name == "Authorization" {
+					variants = append(variants, "Bearer "+value, "Basic "+base64.StdEncoding.EncodeToString([]byte(cut(value, 500))))
+				}
+				for _, v := range variants {
 					if wrong := unhurt(s, known.send("GET", path, nil, name, v)); wrong != "" {
 						t.Errorf("%s: %.60q at %s: %s", name, v, path, wrong)
 					}
@@ -198,7 +206,7 @@ func TestNastyAdministration(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		s.each("PART", func(_, verb, path string) {
-			if !strings.HasPrefix(path, "/admin/") || seen[verb+path] {
+			if !strings.HasPrefix(path, "/admin/") || seen[verb+path] || !slices.Contains([]string{"GET", "POST", "PUT", "DELETE"}, verb) {
 				return
 			}
 			seen[verb+path] = true
@@ -218,8 +226,12 @@ func TestNastyAdministration(t *testing.T) {
 			if verb != "POST" && verb != "PUT" {
 				return
 			}
-			for _, body := range bodies {
-				for _, kind := range []string{"application/json", "text/plain", "application/x-www-form-urlencoded", "application/xml", "\x01"} {
+			for i, body := range bodies {
+				kinds := []string{"application/json"}
+				if i < 4 {
+					kinds = append(kinds, "text/plain", "application/x-www-form-urlencoded", "application/xml", "\x01")
+				}
+				for _, kind := range kinds {
 					if wrong := unhurt(s, s.api(verb, strings.ReplaceAll(path, "PART", "x"), token, body, "Content-Type", kind)); wrong != "" {
 						t.Errorf("%s %s %.200q: %s", verb, path, body, wrong)
 					}
