@@ -150,7 +150,9 @@ func TestPasswordAloneIsRefusedWithTheReason(t *testing.T) {
 	ella, tab := c.person("ella.nobody"), newTab(t)
 	must(t, tab.Open(c.BaseURL+"/signin"))
 	c.password(tab, ella)
-	says(t, tab, "You can’t go on from here", "MFA for everybody")
+	says(t, tab, "One thing is missing", "invitation code")
+	must(t, tab.Click("Why"))
+	says(t, tab, "MFA for everybody")
 	tab.Problems() // a refusal is an error to the console
 }
 

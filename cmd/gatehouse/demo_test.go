@@ -135,7 +135,7 @@ func TestDemoSignsInToTheLibraryAndNotToPatientRecords(t *testing.T) {
 	p := signIn(t, v, f, site(t, f, "Library")+"login", ada, time.Now(), false)
 	says(t, p, "Welcome to your library, Ada Sample", "two different proofs", "a password, a passcode", "https://refeds.org/profile/mfa", "just now")
 	p = open(t, v, site(t, f, "Patient records")+"login")
-	says(t, p, "Patient records is not open to you now", "Clinical applications ask every time")
+	says(t, p, "Patient records asks for a way of signing in", "Clinical applications ask every time")
 	p = open(t, v, site(t, f, "Patient records"))
 	says(t, p, "Sign in with your campus account")
 
@@ -148,7 +148,7 @@ func TestDemoSignsInToTheLibraryAndNotToPatientRecords(t *testing.T) {
 
 	// Only a password: policy refuses and says why.
 	p = signIn(t, visitor.New(), f, site(t, f, "Library")+"login", person(t, f, "ella.nobody"), time.Now(), false)
-	says(t, p, "is not open to you now", "MFA for everybody")
+	says(t, p, "invitation code", "MFA for everybody")
 }
 
 func TestDemoClockForgetsARememberedBrowser(t *testing.T) {
