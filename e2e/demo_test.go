@@ -23,6 +23,8 @@ func TestPasswordAndPasscodeOpenTheLibrary(t *testing.T) {
 	// The other application wants more, and Ada has no passkey: she is told, by the rule's name.
 	must(t, tab.Open(c.app("Patient records")))
 	must(t, tab.Click("Sign in with your campus account"))
+	says(t, tab, "One thing is missing")
+	must(t, tab.Click("Why"))
 	says(t, tab, "Clinical applications ask every time")
 	silent(t, tab, "Good day")
 	tab.Problems() // a refusal is an error to the console
