@@ -20,6 +20,7 @@ import (
 type liteEngine struct {
 	path   string
 	writer *writer
+	copier *copier
 	// readers holds a slot for every reader allowed; a nil slot opens its connection at first use.
 	readers chan *liteConn
 	// gone is closed with the engine, for views that came in just before.
@@ -33,8 +34,8 @@ type liteEngine struct {
 var litePragmas = []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "mmap_size(268435456)",
 	"temp_store(MEMORY)", "journal_size_limit(67108864)"}
 
-func (e *liteEngine) open(more string) (*liteConn, error) {
-	return openLite(e.path, append(slices.Clone(litePragmas), more)...)
+func (e *liteEngine) open(more ...string) (*liteConn, error) {
+	return openLite(e.path, slices.Concat(litePragmas, more)...)
 }
 
 func openSQLite(cfg Config) (engine, error) {
@@ -52,14 +53,15 @@ func openSQLite(cfg Config) (engine, error) {
 	}
 	f.Close()
 	e := &liteEngine{path: path, readers: make(chan *liteConn, cfg.Readers), gone: make(chan struct{})}
-	c, err := e.open("cache_size(-16000)")
+	c, err := e.open("cache_size(-16000)", "wal_autocheckpoint("+copyInside+")")
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	for range cfg.Readers {
 		e.readers <- nil
 	}
-	e.writer = startWriter(c, cfg.Node+"/0", cfg.Log)
+	e.copier = startCopier(func() (*liteConn, error) { return e.open() }, cfg.Log)
+	e.writer = startWriter(c, cfg.Node+"/0", cfg.Log, e.copier.nudge)
 	return e, nil
 }
 
@@ -116,6 +118,7 @@ func (e *liteEngine) ping(ctx context.Context) error {
 func (e *liteEngine) close() error {
 	e.close1.Do(func() {
 		e.closed = e.writer.stop()
+		e.copier.stop()
 		for range cap(e.readers) {
 			if c := <-e.readers; c != nil {
 				e.closed = errors.Join(e.closed, c.close())

@@ -42,6 +42,10 @@ type writer struct {
 	queue    chan *job
 	done     chan struct{}
 
+	// nudge is called after every copyEvery commits.
+	nudge   func()
+	commits int
+
 	// current are the unanswered jobs of the group under way, for abandon.
 	current []*job
 	// watch reports a group that does not end.
@@ -66,8 +70,8 @@ const (
 	jobLeft
 )
 
-func startWriter(c *liteConn, chain string, log *slog.Logger) *writer {
-	w := &writer{c: c, chain: chain, log: log, queue: make(chan *job, 4*maxGroup), done: make(chan struct{})}
+func startWriter(c *liteConn, chain string, log *slog.Logger, nudge func()) *writer {
+	w := &writer{c: c, chain: chain, log: log, nudge: nudge, queue: make(chan *job, 4*maxGroup), done: make(chan struct{})}
 	w.watch = time.AfterFunc(stuckAfter, func() {
 		w.log.Error("a write transaction does not end; does it open another one inside?", "after", stuckAfter)
 	})
@@ -288,6 +292,9 @@ func (w *writer) commit(lane *lane, members, refused []*job) {
 			j.tx.committed()
 		}
 		w.answerEach(members)
+		if w.commits++; w.commits%copyEvery == 0 {
+			w.nudge()
+		}
 	}
 	w.answerEach(refused)
 }
