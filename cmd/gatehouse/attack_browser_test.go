@@ -51,6 +51,7 @@ type reply struct {
 
 // send does one request and keeps the cookies as a browser does.
 func (b *browser) send(verb, path string, form url.Values) *reply {
+	b.x.clock.tick()
 	var r *http.Request
 	if form != nil {
 		r = httptest.NewRequest(verb, attackBase+path, strings.NewReader(form.Encode()))
@@ -274,6 +275,7 @@ type tokens struct {
 // call speaks as an application to a node; a nil application speaks for nobody.
 func (n *node) call(x *target, a *application, path string, form url.Values, bearer string) tokens {
 	x.t.Helper()
+	x.clock.tick()
 	r := httptest.NewRequest("POST", attackBase+path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.RemoteAddr = "198.51.100.9:443"
@@ -323,6 +325,7 @@ func (n *node) userinfo(x *target, token string) tokens {
 // admin calls the administration API; body is JSON or "".
 func (x *target) admin(verb, path, body string) *reply {
 	x.t.Helper()
+	x.clock.tick()
 	r := httptest.NewRequest(verb, attackBase+"/admin/api/v1"+path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+x.token)

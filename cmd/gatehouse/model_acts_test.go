@@ -282,6 +282,32 @@ func (w *walk) handle(s *soul, id string) (thing string) {
 	return thing
 }
 
+// comeBack is the morning after: the session is gone, the browser is remembered, a password is typed.
+func (w *walk) comeBack() {
+	for _, n := range w.r.Perm(len(w.jars)) {
+		j := w.jars[n]
+		shown := families(j.cookies[httpdoor.RememberedCookie])
+		for _, id := range slices.Sorted(maps.Keys(shown)) {
+			f := w.world.families[id]
+			if f == nil || f.over {
+				continue
+			}
+			w.note("%s comes back", f.who)
+			delete(j.cookies, httpdoor.SessionCookie)
+			s := w.soul(f.who)
+			r := w.ask(j, "GET", pick(w.r, []string{"/apps", w.request(), w.request()}), nil, nil, &given{who: f.who})
+			if r.asks() == "name" {
+				p := j.pages[len(j.pages)-1]
+				r = w.ask(j, "POST", "/signin", url.Values{"attempt": {r.attempt()}, "name": {f.who}}, p.errand, &given{who: f.who})
+			}
+			if r.asks() == "password" {
+				w.give(j, j.pages[len(j.pages)-1], s, "password")
+			}
+			return
+		}
+	}
+}
+
 // mischief mixes what belongs to different browsers.
 func (w *walk) mischief(j *jar) {
 	other := pick(w.r, w.jars)

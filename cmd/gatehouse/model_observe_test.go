@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// jarBefore is what a request carried.
-type jarBefore struct{ session, browser, remembered string }
+// jarBefore is what a request carried, and, where somebody signs out, whom the house took it for: the reference may
+// think a session alive that has ended, and then signing out ends nothing.
+type jarBefore struct{ session, browser, remembered, who string }
 
 // families reads a remembered cookie: token by family.
 func families(cookie string) map[string]string {
@@ -23,25 +24,35 @@ func families(cookie string) map[string]string {
 }
 
 // presented is the family that a request showed for a person; stale: with a token or from a browser that is not its own.
-func (w *walk) presented(b jarBefore, who string, now time.Time) (f *family, stale bool) {
+func (w *walk) presented(b jarBefore, who string, now time.Time) (first *family, stale bool) {
 	shown := families(b.remembered)
+	found := 0
 	for _, id := range slices.Sorted(maps.Keys(shown)) {
 		f, key := w.world.families[id], shown[id]
 		if f == nil || f.over || f.who != who || !now.Before(f.until) {
 			continue
 		}
-		good := f.browser == b.browser && (key == f.token || key == f.before && now.Before(f.rotated.Add(time.Minute)))
-		return f, !good
+		good := f.opens(b, key, now)
+		found++
+		if first == nil || good {
+			first, stale = f, !good
+		}
 	}
-	return nil, false
+	return first, stale && found == 1 // of several the house looks at one: which, is not said
 }
 
 // usable is the family that may stand for a second proof.
 func (w *walk) usable(b jarBefore, who string, now time.Time) *family {
-	if f, stale := w.presented(b, who, now); !stale {
+	f, _ := w.presented(b, who, now)
+	if f != nil && f.opens(b, families(b.remembered)[f.id], now) {
 		return f
 	}
 	return nil
+}
+
+// opens: the token is the present one, or the one before for a minute, and comes from the family's own browser.
+func (f *family) opens(b jarBefore, token string, now time.Time) bool {
+	return f.browser == b.browser && (token == f.token || token == f.before && now.Before(f.rotated.Add(time.Minute)))
 }
 
 // observe holds one answer to the reference.
@@ -77,7 +88,7 @@ func (w *walk) observe(j *jar, b jarBefore, verb, path string, r *reply, e *erra
 		w.judge("changed", alive)
 		w.changed(v, b, bare, e, now)
 	}
-	if bare == "/signout" && r.location == "/signed-out" && alive == nil {
+	if bare == "/signout" && r.location == "/signed-out" && alive == nil && b.who == v.who {
 		v.over = true
 		if g.remember { // everywhere
 			w.world.end(v.who, nil, nil)
@@ -173,6 +184,11 @@ func (w *walk) remembered(j *jar, b jarBefore, e *errand, g *given, now time.Tim
 		case f != nil:
 			f.before, f.token, f.rotated = f.token, key, now
 		default:
+			for old := range had { // the one before is forgotten, and nothing else ends with it
+				if f := w.world.families[old]; f != nil && families(j.cookies["__Host-gatehouse-remembered"])[old] == "" {
+					f.over = true
+				}
+			}
 			v := w.world.visits[j.session()]
 			d := demands[w.world.policy][w.world.categories[e.app]]
 			var latest time.Time
@@ -192,7 +208,7 @@ func (w *walk) remembered(j *jar, b jarBefore, e *errand, g *given, now time.Tim
 				err = fmt.Errorf("wished %t, for %+v, second proof at %s", g.remember, e.aim, latest)
 			}
 			w.judge("remembered", err)
-			w.world.families[id] = &family{who: v.who, browser: v.browser, token: key, proven: latest, until: now.Add(d.remembering), rotated: now}
+			w.world.families[id] = &family{id: id, who: v.who, browser: v.browser, token: key, proven: latest, until: now.Add(d.remembering), rotated: now}
 		}
 	}
 }

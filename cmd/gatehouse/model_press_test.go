@@ -160,7 +160,10 @@ func (w *walk) ask(j *jar, verb, path string, form url.Values, e *errand, g *giv
 		case e == nil:
 			e = &errand{began: now}
 		}
-		before := jarBefore{j.session(), j.cookies[httpdoor.BrowserCookie], j.cookies[httpdoor.RememberedCookie]}
+		before := jarBefore{j.session(), j.cookies[httpdoor.BrowserCookie], j.cookies[httpdoor.RememberedCookie], ""}
+		if path == "/signout" {
+			before.who = w.who(j)
+		}
 		if v := w.world.visits[before.session]; v != nil && w.world.live(v, before.browser, before.session, now) == nil {
 			v.used = now
 		}

@@ -46,9 +46,9 @@ type visit struct {
 
 // family is a remembered browser.
 type family struct {
-	who, browser, token, before string
-	proven, until, rotated      time.Time
-	over                        bool
+	id, who, browser, token, before string
+	proven, until, rotated          time.Time
+	over                            bool
 }
 
 // right is what was issued to an application, from the code on.

@@ -212,8 +212,10 @@ func (w *walk) act() {
 	switch n := w.r.IntN(100); {
 	case n < 22:
 		w.open(j)
-	case n < 70:
+	case n < 66:
 		w.answer(j)
+	case n < 70:
+		w.comeBack()
 	case n < 82:
 		w.spend()
 	case n < 88:
