@@ -202,7 +202,7 @@ func (s *openedSite) application(name string) (apps.Application, string) {
 // token makes an administration token.
 func (s *openedSite) token(name string, scopes ...manage.Scope) string {
 	s.t.Helper()
-	_, shown, err := s.h.manage.AddToken(context.Background(), demoBy, name, scopes, 24*time.Hour)
+	_, shown, err := s.h.manage.AddToken(context.Background(), demoBy, name, scopes, 30*24*time.Hour)
 	s.must(err)
 	return shown.Reveal()
 }

@@ -56,6 +56,8 @@ type By struct {
 	Door  string // "cli", "admin"
 	// Scopes that were granted.
 	Scopes []Scope
+	// Expires is when the right to act ends; zero: not. Nothing that by makes may act longer.
+	Expires time.Time
 	// Address and Agent of a remote caller; personal, erasable.
 	Address, Agent string
 }

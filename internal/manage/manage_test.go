@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -240,5 +241,23 @@ func TestAnExpiredOrUnknownTokenIsNobody(t *testing.T) {
 	f.Now = func() time.Time { return start }
 	if _, _, err := f.AddToken(t.Context(), CommandLine("tester"), "eternal", []Scope{PeopleRead}, MaxTokenLife+time.Second); !fault.IsKind(err, fault.BadInput) {
 		t.Errorf("a token for ever: %v", err)
+	}
+}
+
+func TestATokenMakesNoneThatOutlivesIt(t *testing.T) {
+	f, _ := house(t)
+	_, shown, err := f.AddToken(t.Context(), CommandLine("tester"), "parent", []Scope{PeopleRead, TokensWrite}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent, err := f.WhoIs(t.Context(), shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.AddToken(t.Context(), parent, "child", []Scope{PeopleRead}, time.Hour+time.Second); !errors.Is(err, errTokenOutlives) {
+		t.Errorf("a longer life: %v", err)
+	}
+	if _, _, err := f.AddToken(t.Context(), parent, "child", []Scope{PeopleRead}, time.Hour); err != nil {
+		t.Errorf("as long a life: %v", err)
 	}
 }

@@ -19,9 +19,10 @@ const MaxTokenLife = 366 * 24 * time.Hour
 const TokenPrefix = "gha_"
 
 var (
-	errToken      = fault.New(fault.Unauthenticated, "manage.token", "Send a live administration token as \"Authorization: Bearer …\".")
-	errTokenScope = fault.New(fault.BadInput, "manage.token_scope", "A token may be given scopes that its maker holds, and no others.")
-	errTokenLife  = fault.New(fault.BadInput, "manage.token_life", "A token lives between a minute and 366 days.")
+	errToken         = fault.New(fault.Unauthenticated, "manage.token", "Send a live administration token as \"Authorization: Bearer …\".")
+	errTokenScope    = fault.New(fault.BadInput, "manage.token_scope", "A token may be given scopes that its maker holds, and no others.")
+	errTokenOutlives = fault.New(fault.BadInput, "manage.token_outlives", "A token may not outlive the one that makes it. Ask for fewer days, or make it on the command line.")
+	errTokenLife     = fault.New(fault.BadInput, "manage.token_life", "A token lives between a minute and 366 days.")
 )
 
 // AddToken makes a token with some of by's own scopes; its value is returned once.
@@ -37,6 +38,9 @@ func (f *Flow) AddToken(ctx context.Context, by By, name string, granted []Scope
 		}
 		if life < time.Minute || life > MaxTokenLife {
 			return t, secret.String{}, errTokenLife
+		}
+		if !by.Expires.IsZero() && t.Expires.After(by.Expires) {
+			return t, secret.String{}, errTokenOutlives
 		}
 		for _, s := range granted {
 			if !slices.Contains(scopes[:], s) || !by.Has(s) {
@@ -96,7 +100,7 @@ func (f *Flow) WhoIs(ctx context.Context, bearer secret.String) (By, error) {
 	if err != nil {
 		return By{}, err
 	}
-	by := By{Actor: "token:" + t.Name, Door: "admin"}
+	by := By{Actor: "token:" + t.Name, Door: "admin", Expires: t.Expires}
 	for _, s := range t.Scopes {
 		by.Scopes = append(by.Scopes, Scope(s))
 	}

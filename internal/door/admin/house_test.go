@@ -92,7 +92,7 @@ func newHouse(t *testing.T) *house {
 
 func (h *house) token(scopes ...manage.Scope) string {
 	h.t.Helper()
-	_, shown, err := h.flow.AddToken(h.t.Context(), h.root, "t"+secret.NewID(h.now)[20:], scopes, time.Hour)
+	_, shown, err := h.flow.AddToken(h.t.Context(), h.root, "t"+secret.NewID(h.now)[20:], scopes, 30*24*time.Hour)
 	if err != nil {
 		h.t.Fatal(err)
 	}
