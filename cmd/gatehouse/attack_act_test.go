@@ -123,6 +123,19 @@ func (b *browser) pressAll(ids ...string) (done []string) {
 	return done
 }
 
+// forgedPresses are the headers of requests that no page of ours makes.
+func forgedPresses() map[string]map[string]string {
+	return map[string]map[string]string{
+		"cross-site":               {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+		"a sibling's page":         {"Sec-Fetch-Site": "same-site", "Origin": "http://evil.localhost:8080"},
+		"no sign of where from":    {"Sec-Fetch-Site": ""},
+		"text/plain":               {"Content-Type": "text/plain"},
+		"no content type":          {"Content-Type": ""},
+		"a frame":                  {"Sec-Fetch-Dest": "iframe"},
+		"origin null, no metadata": {"Sec-Fetch-Site": "", "Origin": "null"},
+	}
+}
+
 func TestG73_G75_NoSessionAloneChangesAMethod(t *testing.T) {
 	x := newTarget(t, "", 1)
 	board := x.application("Board", "open")
@@ -167,15 +180,7 @@ func TestG73_G75_NoSessionAloneChangesAMethod(t *testing.T) {
 	check("a proof that is over", own)
 	// Every door but our own pages is shut to a forged press.
 	own.touch(own.get("/security/methods/"+totp+"/rename"), ada)
-	for name, header := range map[string]map[string]string{
-		"cross-site":               {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
-		"a sibling's page":         {"Sec-Fetch-Site": "same-site", "Origin": "http://evil.localhost:8080"},
-		"no sign of where from":    {"Sec-Fetch-Site": ""},
-		"text/plain":               {"Content-Type": "text/plain"},
-		"no content type":          {"Content-Type": ""},
-		"a frame":                  {"Sec-Fetch-Dest": "iframe"},
-		"origin null, no metadata": {"Sec-Fetch-Site": "", "Origin": "null"},
-	} {
+	for name, header := range forgedPresses() {
 		b := own.copied()
 		b.header = header
 		check(name, b)

@@ -122,12 +122,10 @@ func TestUnknownNamesAnswerAsKnownOnes(t *testing.T) {
 	gone := x.member("cyd.gone.", longPassword, method.Password, method.TOTP)
 	gone.suspend()
 	names := []string{"ada.known", "bob.nopwd", "cyd.gone.", "eve.never"}
-	type walked struct{ pages []string }
-	walk := func(name string) walked {
+	walk := func(name string) (pages []string) {
 		b := x.browser()
-		var w walked
 		keep := func(r *reply) *reply {
-			w.pages = append(w.pages, strings.ReplaceAll(normal(r), name, "NAME"))
+			pages = append(pages, strings.ReplaceAll(normal(r), name, "NAME"))
 			return r
 		}
 		r := keep(b.name(keep(b.get("/signin")), name))
@@ -137,13 +135,13 @@ func TestUnknownNamesAnswerAsKnownOnes(t *testing.T) {
 		r = keep(b.post("/signin/choose", map[string][]string{"attempt": {r.attempt()}, "kind": {"passkey"}}))
 		r = keep(b.post("/signin/choose", map[string][]string{"attempt": {r.attempt()}, "kind": {"totp"}}))
 		keep(b.answer(r, method.TOTP, "123456", false))
-		return w
+		return pages
 	}
 	first := walk(names[len(names)-1])
 	for _, name := range names[:len(names)-1] {
-		for i, page := range walk(name).pages {
-			if page != first.pages[i] {
-				t.Errorf("page %d tells %s from an unknown name:\n%s\n%s", i, name, page, first.pages[i])
+		for i, page := range walk(name) {
+			if page != first[i] {
+				t.Errorf("page %d tells %s from an unknown name:\n%s\n%s", i, name, page, first[i])
 			}
 		}
 	}
