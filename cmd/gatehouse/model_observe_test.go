@@ -146,12 +146,12 @@ func (w *walk) fits(v *visit, b jarBefore, e *errand, now time.Time) error {
 	}
 	switch e.act {
 	case "":
-		err := w.world.enough(e.app, v.who, v.facts, nil, e.aim, e.began, now)
+		err := w.world.enough(e.app, v.who, v.facts, nil, e, now)
 		if err == nil {
 			return nil
 		}
 		f := w.usable(b, v.who, now)
-		if err = w.world.enough(e.app, v.who, v.facts, f, e.aim, e.began, now); err == nil {
+		if err = w.world.enough(e.app, v.who, v.facts, f, e, now); err == nil {
 			w.counts["rests"]++
 			if v.born.Equal(now) {
 				v.family = f
@@ -161,7 +161,7 @@ func (w *walk) fits(v *visit, b jarBefore, e *errand, now time.Time) error {
 	case "page":
 		return w.world.level(v.who, v.facts, now.Add(-15*time.Minute), 1)
 	case "refresh":
-		if err := w.world.enough("", v.who, since(v.facts, e.began), nil, e.aim, e.began, now); err != nil {
+		if err := w.world.enough("", v.who, since(v.facts, e.began), nil, e, now); err != nil {
 			return err
 		}
 		return w.world.level(v.who, v.facts, e.began, 2)
@@ -199,12 +199,8 @@ func (w *walk) remembered(j *jar, b jarBefore, e *errand, g *given, now time.Tim
 					}
 				}
 			}
-			fresh := now.Add(-5 * time.Minute)
-			if e.asked && e.began.Before(fresh) && !e.began.Before(now.Add(-30*time.Minute)) {
-				fresh = e.began
-			}
 			var err error
-			if !g.remember || v == nil || e.act != "" && e.act != "refresh" || d.remembering == 0 || d.every || d.strength > 1 || latest.Before(fresh) {
+			if !g.remember || v == nil || e.act != "" && e.act != "refresh" || d.remembering == 0 || d.every || d.strength > 1 || latest.Before(e.cut(5*time.Minute, now)) {
 				err = fmt.Errorf("wished %t, for %+v, second proof at %s", g.remember, e.aim, latest)
 			}
 			w.judge("remembered", err)
@@ -263,10 +259,10 @@ func (w *walk) issued(v *visit, b jarBefore, e *errand, code string, now time.Ti
 		w.fail("a code for nobody knows what")
 	}
 	var rests *family
-	err := w.world.enough(e.app, v.who, v.facts, nil, e.aim, e.began, now)
+	err := w.world.enough(e.app, v.who, v.facts, nil, e, now)
 	if err != nil {
 		rests = w.usable(b, v.who, now)
-		err = w.world.enough(e.app, v.who, v.facts, rests, e.aim, e.began, now)
+		err = w.world.enough(e.app, v.who, v.facts, rests, e, now)
 	}
 	if err == nil && e.asked && len(since(w.mine(v), e.began.Add(-e.age-time.Millisecond))) == 0 {
 		err = fmt.Errorf("%s gave no proof since %s", v.who, e.began.Add(-e.age))

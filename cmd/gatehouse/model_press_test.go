@@ -190,11 +190,11 @@ func (w *walk) keep(j *jar, r *reply, e *errand, g *given) {
 	w.counts["asked"]++
 	if strings.Contains(r.body, `<form method="get" action="/signin">`) { // expired: the attempt in it is a new one
 		w.counts["expired"]++
-		began := w.x.clock.Now()
-		if e.app != "" {
-			began = e.began // the application's request is the old one still
+		again := &errand{aim: e.aim, began: w.x.clock.Now()}
+		if e.app != "" { // the application's request is the old one still
+			again.began, again.reopened = e.began, again.began
 		}
-		e = &errand{aim: e.aim, began: began}
+		e = again
 	}
 	p := &page{reply: r, errand: e, who: g.who, at: w.x.clock.Now()}
 	if v := w.world.visits[j.session()]; v != nil && p.who == "" {

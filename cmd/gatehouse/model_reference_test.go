@@ -32,7 +32,24 @@ type aim struct {
 type errand struct {
 	aim
 	began time.Time
-	facts []fact
+	// reopened is when its page, having waited too long, was begun anew for the same request.
+	reopened time.Time
+	facts    []fact
+}
+
+// cut is the time from which a proof is fresh where it may be age old: what was proven since the application asked for a
+// new proof, or since its page was begun anew, is fresh too, for half an hour at most.
+func (e *errand) cut(age time.Duration, now time.Time) time.Time {
+	cut := now.Add(-age)
+	if !e.asked {
+		return cut
+	}
+	for _, t := range []time.Time{e.began, e.reopened} {
+		if t.Before(cut) && !t.Before(now.Add(-30*time.Minute)) {
+			cut = t
+		}
+	}
+	return cut
 }
 
 // visit is a session as the reference knows it.
@@ -120,7 +137,7 @@ func (w *reference) kinds(facts []fact, who string, cut time.Time) (password, lo
 }
 
 // enough: the facts, with a remembered browser or without, meet what policy asks for the application now.
-func (w *reference) enough(app, who string, facts []fact, f *family, a aim, began, now time.Time) error {
+func (w *reference) enough(app, who string, facts []fact, f *family, e *errand, now time.Time) error {
 	d := demands[w.policy][w.categories[app]]
 	if d.blocked {
 		return fmt.Errorf("%s is blocked", app)
@@ -131,11 +148,7 @@ func (w *reference) enough(app, who string, facts []fact, f *family, a aim, bega
 		age = 5 * time.Minute
 	}
 	if age > 0 {
-		cut = now.Add(-age)
-		// What was proven since the application asked for a new proof is fresh, for half an hour at most.
-		if a.asked && began.Before(cut) && !began.Before(now.Add(-30*time.Minute)) {
-			cut = began
-		}
+		cut = e.cut(age, now)
 	}
 	password, long, totp, passkey := w.kinds(facts, who, cut)
 	ok := []bool{passkey || totp || long, passkey || password && totp, passkey}[d.strength]
@@ -218,7 +231,7 @@ func (w *reference) due(r *right, judging bool, now time.Time) error {
 	}
 	shrunk := slices.ContainsFunc(r.facts, func(f fact) bool { return w.things[r.who][f.thing] == "" })
 	if judging || r.judged != w.version || shrunk {
-		return w.enough(r.app, r.who, r.facts, r.family, aim{}, time.Time{}, now)
+		return w.enough(r.app, r.who, r.facts, r.family, &errand{}, now)
 	}
 	return nil
 }
