@@ -112,7 +112,7 @@ func (t *Tab) Focused() (name string, ring bool, err error) {
 	return got.Name, got.Ring, err
 }
 
-// TabTo presses Tab until the focus is on what says name, and fails where it never comes there or where no focus ring
+// TabTo presses Tab until the focus is on what begins with name, and fails where it never comes there or where no focus ring
 // is drawn.
 func (t *Tab) TabTo(name string) error {
 	var seen []string
@@ -121,7 +121,7 @@ func (t *Tab) TabTo(name string) error {
 		if err != nil {
 			return err
 		}
-		if strings.Contains(fold(at), fold(name)) {
+		if strings.HasPrefix(fold(at), fold(name)) {
 			if !ring {
 				return fmt.Errorf("%q has the focus and does not show it", at)
 			}
