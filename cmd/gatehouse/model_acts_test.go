@@ -131,7 +131,7 @@ func (w *walk) refresh(k *token, a *application, node *node, now time.Time) {
 		err = fmt.Errorf("the refresh token was used before")
 	}
 	w.judge("refreshed", err)
-	r.judged = w.world.version
+	r.judged, r.when, r.errand = w.world.version, now, &errand{}
 	if current {
 		r.turned = now
 		w.hold(r, got, now)
@@ -337,7 +337,11 @@ func (w *walk) mischief(j *jar) {
 		w.note("damaged cookies")
 		for _, name := range slices.Sorted(maps.Keys(j.cookies)) {
 			if value := j.cookies[name]; w.r.IntN(3) == 0 {
-				j.cookies[name] = value[:len(value)/2] + "A" + value[len(value)/2+1:]
+				other := "A"
+				if value[len(value)/2] == 'A' {
+					other = "B"
+				}
+				j.cookies[name] = value[:len(value)/2] + other + value[len(value)/2+1:]
 			}
 		}
 	}

@@ -12,11 +12,11 @@ import (
 // think a session alive that has ended, and then signing out ends nothing.
 type jarBefore struct{ session, browser, remembered, who string }
 
-// families reads a remembered cookie: token by family.
+// families reads a remembered cookie: token by family. What is no token is nobody's, and no copy of one.
 func families(cookie string) map[string]string {
 	out := map[string]string{}
 	for part := range strings.SplitSeq(cookie, "~") {
-		if id, key, ok := strings.Cut(part, "."); ok {
+		if id, key, ok := strings.Cut(part, "."); ok && len(id) == 26 && len(key) == 43 {
 			out[id] = key
 		}
 	}
@@ -268,7 +268,7 @@ func (w *walk) issued(v *visit, b jarBefore, e *errand, code string, now time.Ti
 		err = fmt.Errorf("%s gave no proof since %s", v.who, e.began.Add(-e.age))
 	}
 	w.judge("code", err)
-	r := &right{app: e.app, who: v.who, visit: v, family: rests, facts: slices.Clone(v.facts), offline: e.offline, issued: now,
+	r := &right{app: e.app, who: v.who, visit: v, family: rests, facts: slices.Clone(v.facts), offline: e.offline, issued: now, errand: e, when: now,
 		until: now.Add(30 * day), judged: w.world.version}
 	if !r.offline && v.born.Add(day).Before(r.until) {
 		r.until = v.born.Add(day)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,7 +169,8 @@ func (w *walk) ask(j *jar, verb, path string, form url.Values, e *errand, g *giv
 			v.used = now
 		}
 		r = j.send(verb, path, form)
-		w.note("  %s %.40s %v -> %d %.40s %s", verb, path, e.aim, r.status, r.location, r.asks())
+		w.note("  browser %d, %.6s to %.6s: %s %.40s %v -> %d %.40s %s", slices.Index(w.jars, j), before.session, j.session(), verb, path, e.aim,
+			r.status, r.location, r.asks())
 		w.observe(j, before, verb, path, r, e, g)
 		if !strings.HasPrefix(r.location, "/") {
 			break

@@ -76,7 +76,9 @@ type right struct {
 	facts                 []fact
 	offline, spent, dead  bool
 	issued, until, turned time.Time
-	judged                int // the policy's number when it was last judged
+	errand                *errand   // that it was asked in
+	judged                int       // the policy's number when it was last judged
+	when                  time.Time // and when that was
 	refresh, before       string
 }
 
@@ -190,7 +192,7 @@ func (w *reference) live(v *visit, browser, cookie string, now time.Time) error 
 	case v == nil:
 		return fmt.Errorf("nobody was ever given this cookie")
 	case v.over:
-		return fmt.Errorf("%s's session has ended", v.who)
+		return fmt.Errorf("%s's session %.6s has ended", v.who, v.cookie)
 	case v.cookie != cookie:
 		return fmt.Errorf("%s's session has a newer cookie", v.who)
 	case v.browser != browser:
@@ -203,7 +205,7 @@ func (w *reference) live(v *visit, browser, cookie string, now time.Time) error 
 func (w *reference) stands(v *visit, now time.Time) error {
 	switch {
 	case v.over:
-		return fmt.Errorf("%s's session has ended", v.who)
+		return fmt.Errorf("%s's session %.6s has ended", v.who, v.cookie)
 	case !w.active[v.who]:
 		return fmt.Errorf("%s is suspended", v.who)
 	case !now.Before(v.born.Add(24 * time.Hour)):
@@ -229,11 +231,11 @@ func (w *reference) due(r *right, judging bool, now time.Time) error {
 			return err
 		}
 	}
-	shrunk := slices.ContainsFunc(r.facts, func(f fact) bool { return w.things[r.who][f.thing] == "" })
-	if judging || r.judged != w.version || shrunk {
+	if judging || r.judged != w.version {
 		return w.enough(r.app, r.who, r.facts, r.family, &errand{}, now)
 	}
-	return nil
+	// Without those whose key or app was removed since, the proofs must still have been enough when they were judged.
+	return w.enough(r.app, r.who, r.facts, r.family, r.errand, r.when)
 }
 
 // end ends all that a person has open but one visit and the family beside it: half done errands too.
