@@ -158,6 +158,9 @@ func (w *walk) ask(j *jar, verb, path string, form url.Values, e *errand, g *giv
 			}
 		case strings.HasPrefix(path, "/oauth2/authorize/continue"), verb == "GET" && path == "/signin", !strings.HasPrefix(path, "/signin"):
 			e = &errand{aim: own(verb, path, form), began: now}
+			if e.act == "refresh" && w.who(j) == "" {
+				e.act = "" // nobody's sign-in is refreshed: it is an ordinary one
+			}
 		case e == nil:
 			e = &errand{began: now}
 		}

@@ -235,7 +235,11 @@ func (w *reference) due(r *right, judging bool, now time.Time) error {
 		return w.enough(r.app, r.who, r.facts, r.family, &errand{}, now)
 	}
 	// Without those whose key or app was removed since, the proofs must still have been enough when they were judged.
-	return w.enough(r.app, r.who, r.facts, r.family, r.errand, r.when)
+	then := r.family
+	if then != nil { // what it rested on may have ended since: the next refresh finds out, ten minutes later at most
+		then = &family{who: then.who, proven: then.proven, until: then.until}
+	}
+	return w.enough(r.app, r.who, r.facts, then, r.errand, r.when)
 }
 
 // end ends all that a person has open but one visit and the family beside it: half done errands too.
