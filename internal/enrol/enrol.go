@@ -45,6 +45,7 @@ type Invitation struct {
 type Store interface {
 	signin.Store
 	audit.Reader
+	PairingStore
 	// ReplaceInvitation puts a new invitation in the place of any the person had.
 	ReplaceInvitation(ctx context.Context, i Invitation) error
 	InvitationByHash(ctx context.Context, hash []byte) (Invitation, error)
@@ -56,14 +57,19 @@ type Store interface {
 
 // Overview is the security page.
 type Overview struct {
-	Person   people.Person
-	Methods  []method.Credential // State emptied
-	Lead     method.Kind         // chosen; "" none
-	LeadNow  method.Kind         // who leads in effect
-	Addable  []Addable
-	Sessions []session.Session
-	Here     string // this session's ID
-	Browsers []session.Browser
+	Person  people.Person
+	Methods []method.Credential // State emptied
+	Lead    method.Kind         // chosen; "" none
+	LeadNow method.Kind         // who leads in effect
+	// OneDevice: everything but the password lies on one phone (or is one thing): lose it and one is out. Recovery codes
+	// that are left, or anything else, lift it.
+	OneDevice bool
+	// RecoveryLeft is how many recovery codes are unused.
+	RecoveryLeft int
+	Addable      []Addable
+	Sessions     []session.Session
+	Here         string // this session's ID
+	Browsers     []session.Browser
 	// HereFamily is this browser's own remembered family, or "".
 	HereFamily string
 	Recent     []Recent

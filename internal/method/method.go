@@ -24,6 +24,12 @@ const (
 	Password Kind = "password"
 	Passkey  Kind = "passkey"
 	TOTP     Kind = "totp"
+	// App is the authenticator app: a request is approved on a phone, with the number that the sign-in page shows.
+	App Kind = "app"
+	// Phone is a code by text message or voice call.
+	Phone Kind = "phone"
+	// Recovery is a set of recovery codes, each for one use.
+	Recovery Kind = "recovery"
 )
 
 // Factor is what a proof rests on (NIST SP 800-63B section 2.1), a set.
@@ -57,6 +63,16 @@ type Traits struct {
 	Strength int
 	// Removable by the member (a password is changed, not removed).
 	Removable bool
+	// Outbound: proving begins with something that is sent (a request to the app, a code by text message), which only
+	// a POST after a preceding proof does. The method implements Outbound.
+	Outbound bool
+	// Elsewhere: the answer is given outside of the browser that asks (in the app); nothing is typed there and Verify
+	// is not called: whoever takes the answer (device) judges it and leaves the evidence on the challenge.
+	Elsewhere bool
+	// Replaced as a whole: adding one takes the place of the one there was (recovery codes).
+	Replaced bool
+	// Fallback kinds never lead, whatever the member chose (text message, recovery codes).
+	Fallback bool
 }
 
 // Credential is one registered thing. State is opaque to all but its method; the store seals it.
@@ -69,10 +85,16 @@ type Credential struct {
 	Handle []byte
 	State  []byte
 	// Pending credentials count for nothing.
-	Pending  bool
-	Created  time.Time
-	LastUsed time.Time // zero: never
-	Version  int64     // compare-and-swap
+	Pending bool
+	// Device is the ID of the App credential whose phone holds this one too (its passcodes), "" for none. A device
+	// goes with all that is on it.
+	Device string
+	// HeldUntil: registered with no more than a password (policy.FirstEnrolment); until then it does not open the
+	// applications that are on hold. Zero: never held.
+	HeldUntil time.Time
+	Created   time.Time
+	LastUsed  time.Time // zero: never
+	Version   int64     // compare-and-swap
 }
 
 // Evidence is one proof that was given. It is appended to an attempt's or a session's log and never
@@ -95,6 +117,9 @@ type Evidence struct {
 type Prompt struct {
 	Public json.RawMessage
 	State  []byte
+	// Send is what an offer sends out so that it can be answered (a code to a new number); the flow counts it against
+	// the sending budgets and puts it into the outbox.
+	Send []Outgoing
 }
 
 // Answer is what came back from the page.
@@ -149,6 +174,8 @@ type Verdict struct {
 
 // OfferInput asks to register a new credential.
 type OfferInput struct {
+	// Answer is what the person typed before there is anything to offer (a phone number), zero at first.
+	Answer   Answer
 	Subject  Subject
 	Existing []Credential // of this kind
 	Now      time.Time
@@ -178,6 +205,42 @@ type Method interface {
 	Offer(OfferInput) (Prompt, error)
 	// Enrol makes the credential (ID, Person, Created are set by the flow) or a fault BadInput that says what to do.
 	Enrol(EnrolInput) (Credential, error)
+}
+
+// Outgoing is one thing that is sent to a person. The flow turns it into a push or a message in the outbox.
+type Outgoing struct {
+	Credential string // that it goes to; "" for one that is being registered
+	Channel    string // notice.Push, notice.Text or notice.Voice
+	Address    string // E.164 for Text and Voice; "" for Push
+	Code       string // what is to be typed; "" for Push
+}
+
+// DispatchInput asks to send a challenge.
+type DispatchInput struct {
+	Subject     Subject
+	Credentials []Credential // usable, of this kind, the subject's own; at least one
+	// Via is how ("text", "voice"), Credential to which one; "": the method chooses.
+	Via, Credential string
+	// Digits of the number to match: 2, or 6 by policy.
+	Digits int
+	// Avoid are the numbers of the person's other live challenges: live numbers differ.
+	Avoid []string
+	Now   time.Time
+}
+
+// Dispatch is a challenge that is ready to go out.
+type Dispatch struct {
+	State  []byte          // for Verify (or for whoever judges an answer given elsewhere); sealed at rest
+	Public json.RawMessage // for the page of the one browser that started it
+	Number string          // the number to match, "" where there is none
+	Via    string          // what was chosen
+	Send   []Outgoing
+}
+
+// Outbound is implemented by methods with Traits.Outbound. Dispatch is pure but for its randomness. A fault BadInput
+// says what cannot be sent, and what to do.
+type Outbound interface {
+	Dispatch(DispatchInput) (Dispatch, error)
 }
 
 // Handled is implemented by methods whose answer names its credential (discoverable passkeys): the handle to

@@ -68,6 +68,9 @@ type Person struct {
 	State       State
 	// Lead is the method kind this member chose to be asked for first; empty: the strongest.
 	Lead string
+	// NewPassword: the password may be known to somebody else ("No, it's not me"); after the next full proof a new one
+	// is asked for before anything else.
+	NewPassword bool
 	// AuditKey is this person's own audit key, sealed; erased with the person (see audit).
 	AuditKey []byte
 	Created  time.Time

@@ -9,6 +9,7 @@
 package policy
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/method"
@@ -133,9 +134,51 @@ type Policy struct {
 	// SessionIdle, SessionMax bound a sign-in session. Defaults 8 h and 24 h.
 	SessionIdle time.Duration `json:"session_idle,omitempty"`
 	SessionMax  time.Duration `json:"session_max,omitempty"`
-	// Leads are the kinds that may lead; empty: all.
+	// Leads are the kinds that may lead; empty: all but the fallbacks.
 	Leads []method.Kind `json:"leads,omitempty"`
+	// App is how the authenticator app works here.
+	App AppSettings `json:"app,omitzero"`
+	// FirstEnrolment is the named risk of registering a first method with nothing but the password.
+	FirstEnrolment FirstEnrolment `json:"first_enrolment,omitzero"`
 }
+
+// AppSettings are the authenticator app's. The zero value is the default.
+type AppSettings struct {
+	// SixDigits asks for a number of six digits instead of two (NIST SP 800-63B section 3.1.3 out of band).
+	SixDigits bool `json:"six_digits,omitempty"`
+	// WithoutUnlock lets phones answer that have no biometrics or PIN; by default pairing and each answer need them.
+	WithoutUnlock bool `json:"without_unlock,omitempty"`
+	// OnReport is what "No, it's not me" does beside ending the attempt and blocking its source.
+	KeepSessions bool `json:"keep_sessions,omitempty"` // by default the member's sessions end
+	KeepPassword bool `json:"keep_password,omitempty"` // by default a new password is asked for
+}
+
+// Digits of the number to match.
+func (a AppSettings) Digits() int {
+	if a.SixDigits {
+		return 6
+	}
+	return 2
+}
+
+// FirstEnrolment lets an account that never had a method beside its password register a first one after the password
+// alone, from named networks, with notices and a hold. The zero value never does.
+type FirstEnrolment struct {
+	PasswordOnly bool `json:"password_only,omitempty"`
+	// Networks it is allowed from; empty: nowhere.
+	Networks []netip.Prefix `json:"networks,omitempty"`
+	// Hold is for how long a method so registered does not open applications of HoldCategories; default 7 days.
+	Hold           time.Duration `json:"hold,omitempty"`
+	HoldCategories []string      `json:"hold_categories,omitempty"`
+	// Dormant accounts, whose password was neither set nor used for so long, are left out; default 90 days (attack G89).
+	Dormant time.Duration `json:"dormant,omitempty"`
+}
+
+// Defaults of FirstEnrolment.
+const (
+	DefaultHold    = 7 * 24 * time.Hour
+	DefaultDormant = 90 * 24 * time.Hour
+)
 
 // ACRName is a name that a relying party may ask for or be told.
 type ACRName struct {
@@ -190,6 +233,8 @@ type Person struct {
 	Roles    []string
 	Active   bool
 	Lead     method.Kind
+	// NewPassword: the password may be known to somebody else. Whatever the rules say, it takes another method too.
+	NewPassword bool
 }
 
 // Remembered is a remembered browser's standing.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode"
@@ -41,7 +42,21 @@ type Deps struct {
 	Now     func() time.Time
 	// Limits gives the guess budget of a kind for strangers' or known browsers.
 	Limits func(method.Kind, throttle.Audience) throttle.Limit
-	Log    *slog.Logger
+	// Push is called with each new challenge that goes to apps, after its commit; nil: nothing is pushed, the open app
+	// finds it by itself. It must not block.
+	Push func(Challenge)
+	// Country says where an address is as far as that is known (ISO 3166-1 alpha-2, "" unknown); nil: unknown.
+	Country func(netip.Addr) string
+	// Gateway limits what text messages and calls cost; zero: none can be sent.
+	Gateway SendingCaps
+	Log     *slog.Logger
+}
+
+// SendingCaps bound text messages and calls (attack G53): how many of each there may be at once and how soon another.
+type SendingCaps struct {
+	Number, Prefix, Account, Address, Total throttle.Limit
+	// Countries are the calling countries that may be sent to (ISO 3166-1); empty: none.
+	Countries []string
 }
 
 // Flow signs people in. It holds settings only and is safe for concurrent use.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/incident"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
 	"github.com/gatehouse-id/gatehouse/internal/people"
@@ -81,6 +82,11 @@ const (
 	StepRefused
 	// StepDone goes on to Step.Return.
 	StepDone
+	// StepNewPassword asks for a new password before anything else (people.Person.NewPassword); Flow.NewPassword answers.
+	StepNewPassword
+	// StepFirstMethod: the person has nothing but a password and policy lets them register a first method with it
+	// (policy.FirstEnrolment); enrol.Flow.FirstByAttempt goes on.
+	StepFirstMethod
 )
 
 // Remedy is the way out of a refusal for want of a method. The zero value: there is none of the person's own.
@@ -108,6 +114,9 @@ type Step struct {
 	// Passkey is set on StepIdentify and on the password page: the autofill (discoverable) prompt.
 	Passkey *method.Prompt
 	Others  []method.Kind
+	// Sending is the challenge under way for Method, where Method is outbound: nil where nothing is sent yet (the page
+	// then offers to send; by script at once) or nothing can be sent now (Problem says why).
+	Sending *Sending
 	// RememberFor > 0 offers "don't ask again on this browser".
 	RememberFor time.Duration
 	// Reasons answer "why was I asked?" and "why was I refused?".
@@ -154,6 +163,8 @@ type Store interface {
 	throttle.Store
 	audit.Recorder
 	notice.Outbox
+	incident.Store
+	ChallengeStore
 
 	// SpendOnce marks a one-time artefact (its hash) as used until expires; false: it was used before.
 	SpendOnce(ctx context.Context, hash []byte, expires time.Time) (bool, error)

@@ -29,6 +29,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/store/schema"
+	"github.com/gatehouse-id/gatehouse/internal/wake"
 )
 
 // Config is what a DB needs.
@@ -48,6 +49,8 @@ type Config struct {
 	Readers int
 	// DefaultPolicy is in force until a first one is saved.
 	DefaultPolicy policy.Policy
+	// Hub is woken after commits that name a topic (Tx.Wake), by every node on one PostgreSQL; nil: nobody waits.
+	Hub *wake.Hub
 	// Enqueued is called after each commit that put a message into the outbox; may be nil. It must not block.
 	Enqueued func()
 }

@@ -30,6 +30,12 @@ type SignIn interface {
 	Choose(ctx context.Context, caller signin.Caller, ref string, kind method.Kind) (signin.Step, error)
 	// Answer judges an answer. remember: "don't ask again on this browser".
 	Answer(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, answer method.Answer, remember bool) (signin.Step, error)
+	// Send starts a challenge, or sends it again; Extend gives it more time; Waiting looks without changing anything.
+	Send(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, via string) (signin.Step, error)
+	Extend(ctx context.Context, caller signin.Caller, ref string) (signin.Step, error)
+	Waiting(ctx context.Context, caller signin.Caller, ref string) (signin.Waiting, error)
+	// NewPassword answers signin.StepNewPassword.
+	NewPassword(ctx context.Context, caller signin.Caller, ref, password string) (signin.Step, error)
 	// Who gives the live session and its person; fault Unauthenticated.
 	Who(ctx context.Context, caller signin.Caller) (session.Session, people.Person, error)
 	// SignOut ends the caller's session (everywhere: all sessions, grants and remembered browsers of the person).
@@ -47,6 +53,17 @@ type Security interface {
 	OfferMethodAgain(ctx context.Context, caller signin.Caller, kind method.Kind, sealed string) (enrol.Offer, error)
 	// AddMethod finishes; the proof is consumed with the change.
 	AddMethod(ctx context.Context, caller signin.Caller, kind method.Kind, sealed, name string, answer method.Answer) (enrol.Done, error)
+	// OfferMethodTo answers an offer that first needed something typed: a phone number; via "text" or "voice".
+	OfferMethodTo(ctx context.Context, caller signin.Caller, kind method.Kind, typed, via string) (enrol.Offer, error)
+	OfferFirstTo(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, typed, via string) (enrol.Offer, error)
+	// The pairing of a phone, in place of OfferMethod and AddMethod for method.App; see enrol.Pairing.
+	StartPairing(ctx context.Context, caller signin.Caller) (enrol.PairingView, error)
+	StartFirstPairing(ctx context.Context, caller signin.Caller, ref string) (enrol.PairingView, error)
+	ShowPairing(ctx context.Context, caller signin.Caller, sealed string) (enrol.PairingView, error)
+	ConfirmPairing(ctx context.Context, caller signin.Caller, sealed, code, name string) (enrol.Done, error)
+	CancelPairing(ctx context.Context, caller signin.Caller, sealed string) error
+	// FirstByAttempt goes on from signin.StepFirstMethod.
+	FirstByAttempt(ctx context.Context, caller signin.Caller, attempt string) (enrol.Welcome, error)
 	RenameMethod(ctx context.Context, caller signin.Caller, credential, name string) (enrol.Done, error)
 	RemoveMethod(ctx context.Context, caller signin.Caller, credential string) (enrol.Done, error)
 	// SetLead chooses who is asked first; kind "" means the strongest.

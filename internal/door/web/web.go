@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
+	"github.com/gatehouse-id/gatehouse/internal/wake"
 )
 
 // Deps are what the pages need. All but Answers and Log are required.
@@ -29,6 +30,10 @@ type Deps struct {
 	Now func() time.Time
 	// RPID is the relying party id of passkeys, for the browser's signal methods.
 	RPID string
+	// Hub wakes the pages that wait; nil: they look again by themselves.
+	Hub *wake.Hub
+	// AppURL is the authenticator app's origin, "" where there is none.
+	AppURL string
 	// PasswordLeast is the length that the change page names beforehand, in characters; 0: 15.
 	PasswordLeast int
 	Log           *slog.Logger
