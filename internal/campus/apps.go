@@ -195,7 +195,7 @@ func (r reader) person(path string, p filePerson, groups []Group) DemoPerson {
 		out.Methods = append(out.Methods, r.kind(fmt.Sprintf("%s.methods[%d]", path, i), m, method.Password, method.TOTP))
 	}
 	if p.Lead != "" {
-		out.Lead = r.kind(path+".lead", p.Lead)
+		out.Lead = r.kind(path+".lead", p.Lead, leads...)
 	}
 	if p.Password != "" && p.Password != "generated" {
 		out.Password = p.Password

@@ -115,7 +115,31 @@ type filePolicy struct {
 	Leads     []string                 `yaml:"leads"`
 	ACR       []fileACR                `yaml:"acr"`
 	Strengths map[string][][]fileProof `yaml:"strengths"`
+	App       filePhone                `yaml:"app"`
+	First     *fileFirst               `yaml:"first_enrolment"`
 	Rules     []fileRule               `yaml:"rules,required"`
+}
+
+// filePhone is how the authenticator app works here.
+type filePhone struct {
+	SixDigits bool      `yaml:"six_digits"`
+	Unlock    string    `yaml:"unlock"`
+	NotMe     fileNotMe `yaml:"not_me"`
+}
+
+// fileNotMe is what "No, it's not me" does; nil: it does.
+type fileNotMe struct {
+	EndSessions *bool `yaml:"end_sessions"`
+	NewPassword *bool `yaml:"new_password"`
+}
+
+// fileFirst is policy.FirstEnrolment.
+type fileFirst struct {
+	PasswordOnly   bool     `yaml:"password_only,required"`
+	Networks       []string `yaml:"networks"`
+	Hold           duration `yaml:"hold"`
+	HoldCategories []string `yaml:"hold_categories"`
+	Dormant        duration `yaml:"dormant"`
 }
 
 type fileSession struct {

@@ -88,6 +88,7 @@ func (r reader) campus(w file) Campus {
 	c.Limits = r.limits(w.Limits)
 	c.Applications = r.applications(w.Applications)
 	r.namesOf(w.Policy.Rules, w.Applications)
+	r.heldOf(w.Policy.First, w.Applications)
 	c.Demo = r.demo(w.Demo, c)
 	return c
 }
@@ -123,7 +124,12 @@ func (r reader) groups(w []fileGroup) []Group {
 	return out
 }
 
-var kinds = []method.Kind{method.Password, method.Passkey, method.TOTP}
+// kinds are all, leads those that may lead (fallbacks never do), several those that one person may have a number of.
+var (
+	kinds   = []method.Kind{method.Password, method.Passkey, method.App, method.TOTP, method.Phone, method.Recovery}
+	leads   = []method.Kind{method.Password, method.Passkey, method.App, method.TOTP}
+	several = []method.Kind{method.Passkey, method.App, method.TOTP, method.Phone}
+)
 
 // kind reads a method's name.
 func (r reader) kind(path, name string, of ...method.Kind) method.Kind {
@@ -140,7 +146,7 @@ func (r reader) limits(w map[string]int) map[method.Kind]int {
 	out := map[method.Kind]int{}
 	for name, n := range w {
 		at := "limits." + name
-		k := r.kind(at+".key", name, method.Passkey, method.TOTP)
+		k := r.kind(at+".key", name, several...)
 		if n < 1 || n > 50 {
 			r.file.At(at, "write a number from 1 to 50")
 		}
@@ -168,7 +174,11 @@ func (r reader) policy(w filePolicy, groups []Group) policy.Policy {
 		p.SessionMax = policy.DefaultSessionMax
 	}
 	for i, l := range w.Leads {
-		p.Leads = append(p.Leads, r.kind(fmt.Sprintf("policy.leads[%d]", i), l))
+		p.Leads = append(p.Leads, r.kind(fmt.Sprintf("policy.leads[%d]", i), l, leads...))
+	}
+	p.App = r.app(w.App)
+	if w.First != nil {
+		p.FirstEnrolment = r.firstEnrolment(*w.First)
 	}
 	for name, combinations := range w.Strengths {
 		p.Strengths[policy.Strength(name)] = r.combinations("policy.strengths."+name, combinations)

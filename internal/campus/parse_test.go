@@ -26,6 +26,7 @@ policy:
 applications:
   - id: library
     name: Library
+    category: Office
     oidc: { secret: generated, redirect_uris: ["https://l.example/cb"] }
 demo:
   samples: [library]
@@ -44,6 +45,46 @@ func TestSmall(t *testing.T) {
 	}
 	if c.Policy.Rules[0].State != policy.RuleOn || c.Policy.SessionIdle != 8*time.Hour || len(c.Policy.ACR) != len(policy.BuiltinACR()) || c.Groups[0].Label != "staff" {
 		t.Errorf("defaults: %+v", c)
+	}
+}
+
+func TestThePhonesSettings(t *testing.T) {
+	parse := func(src string) policy.Policy {
+		t.Helper()
+		c, err := campus.Parse("small.yaml", []byte(src))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Policy
+	}
+	if p := parse(small); p.App != (policy.AppSettings{}) || p.FirstEnrolment.PasswordOnly {
+		t.Errorf("what is not written is not the strict way: %+v %+v", p.App, p.FirstEnrolment)
+	}
+	loose := strings.Replace(small, "  rules:", `  leads: [app, passkey]
+  app: { six_digits: true, unlock: optional, not_me: { end_sessions: false, new_password: false } }
+  first_enrolment: { password_only: true, networks: [192.0.2.0/24, "2001:db8::1"], hold: 3d, hold_categories: [office], dormant: 30d }
+  rules:`, 1)
+	p := parse(loose)
+	if p.App != (policy.AppSettings{SixDigits: true, WithoutUnlock: true, KeepSessions: true, KeepPassword: true}) {
+		t.Errorf("%+v", p.App)
+	}
+	f := p.FirstEnrolment
+	if !f.PasswordOnly || len(f.Networks) != 2 || f.Networks[1].String() != "2001:db8::1/128" || f.Hold != 3*24*time.Hour || f.Dormant != 30*24*time.Hour || f.HoldCategories[0] != "office" {
+		t.Errorf("%+v", f)
+	}
+	var lines []string
+	for _, c := range campus.Plan(campus.State{Policy: parse(small)}, campus.State{Policy: p}) {
+		lines = append(lines, c.String())
+	}
+	plan := strings.Join(lines, "\n")
+	for _, want := range []string{"app.six_digits: false → true", "app.unlock: required → optional", "app.not_me.end_sessions: true → false",
+		"first_enrolment.networks: (none) → 192.0.2.0/24, 2001:db8::1/128", "first_enrolment.hold: (none) → 3d", "leads: (none) → app, passkey"} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("plan does not say %q:\n%s", want, plan)
+		}
+	}
+	if again := campus.Plan(campus.State{Policy: p}, campus.State{Policy: parse(loose)}); len(again) > 0 {
+		t.Errorf("the same file differs from itself: %v", again)
 	}
 }
 
@@ -87,6 +128,20 @@ func TestRefusals(t *testing.T) {
 		{"no method", "methods: [password]", "methods: []", "with no method nobody signs in"},
 		{"a passkey from nowhere", "methods: [password]", "methods: [password, passkey]", `"passkey" is no method here: write password, totp`},
 		{"invited with methods", "methods: [password]", "methods: [password], invited: true", "an invited person has no methods yet"},
+		{"a lead that is the last resort", "  rules:", "  leads: [phone]\n  rules:", `"phone" is no method here: write password, passkey, app, totp`},
+		{"unlock", "  rules:", "  app: { unlock: never }\n  rules:", `small.yaml:6:18: "never" is not known here: write required, optional`},
+		{"digits", "  rules:", "  app: { digits: 6 }\n  rules:", `unknown key "digits"`},
+		{"not me", "  rules:", "  app: { not_me: { new_password: maybe } }\n  rules:", "small.yaml:6:34: write true or false"},
+		{"password only from anywhere", "  rules:", "  first_enrolment: { password_only: true, hold_categories: [office] }\n  rules:", "from elsewhere a password alone is never enough"},
+		{"password only for everything", "  rules:", "  first_enrolment: { password_only: true, networks: [192.0.2.0/24] }\n  rules:", "write the categories of sensitive applications"},
+		{"everybody's network", "  rules:", "  first_enrolment: { password_only: true, networks: [0.0.0.0/0], hold_categories: [office] }\n  rules:", "small.yaml:6:54: this is nearly everybody"},
+		{"host bits", "  rules:", "  first_enrolment: { password_only: true, networks: [192.0.2.9/24], hold_categories: [office] }\n  rules:", "write the network as 192.0.2.0/24"},
+		{"no network", "  rules:", "  first_enrolment: { password_only: true, networks: [campus], hold_categories: [office] }\n  rules:", "write a network or an address"},
+		{"hold of nothing", "  rules:", "  first_enrolment: { password_only: true, networks: [192.0.2.0/24], hold_categories: [ofice] }\n  rules:", `no application in this file has the category "ofice"`},
+		{"hold too long", "  rules:", "  first_enrolment: { password_only: true, networks: [192.0.2.0/24], hold_categories: [office], hold: 999d }\n  rules:", "write at most 366d"},
+		{"half a decision", "  rules:", "  first_enrolment: { networks: [192.0.2.0/24] }\n  rules:", `"password_only" is missing here`},
+		{"said no and more", "  rules:", "  first_enrolment: { password_only: false, networks: [192.0.2.0/24] }\n  rules:", "it would do nothing"},
+		{"limit of a set", "groups:\n", "limits: { recovery: 2 }\ngroups:\n", `"recovery" is no method here: write passkey, app, totp, phone`},
 		{"limit", "groups:\n", "limits: { totp: 0 }\ngroups:\n", "write a number from 1 to 50"},
 		{"limit of nothing", "groups:\n", "limits: { pigeon: 1 }\ngroups:\n", `"pigeon" is no method here`},
 	} {

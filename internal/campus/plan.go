@@ -108,10 +108,10 @@ func planRest(current, wanted policy.Policy) []Change {
 		for i, a := range p.ACR {
 			names[i] = a.Name
 		}
-		return map[string]string{
-			"session.idle": span(p.SessionIdle, policy.DefaultSessionIdle), "session.max": span(p.SessionMax, policy.DefaultSessionMax),
-			"leads": list(p.Leads), "order of names of assurance": strings.Join(names, ", "),
-		}
+		out := phoneFields(p)
+		out["session.idle"], out["session.max"] = span(p.SessionIdle, policy.DefaultSessionIdle), span(p.SessionMax, policy.DefaultSessionMax)
+		out["leads"], out["order of names of assurance"] = list(p.Leads), strings.Join(names, ", ")
+		return out
 	}
 	if d := differ(fields(current), fields(wanted)); len(d) > 0 {
 		return []Change{{'~', "settings", "", d}}
