@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/fault"
-	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
 
@@ -123,21 +122,4 @@ func (f *Flow) ConfirmPairing(ctx context.Context, caller signin.Caller, sealed,
 // CancelPairing ends one and leaves nothing of it.
 func (f *Flow) CancelPairing(ctx context.Context, caller signin.Caller, sealed string) error {
 	return errUnbuilt
-}
-
-// FirstByAttempt turns a sign-in attempt that stands at StepFirstMethod into an invitation that is open in this browser.
-// Welcome.Ref goes through the wizard; afterwards the attempt goes on.
-func (f *Flow) FirstByAttempt(ctx context.Context, caller signin.Caller, attempt string) (Welcome, error) {
-	return Welcome{}, errUnbuilt
-}
-
-// OfferMethodTo answers an offer that first needed something typed (a phone number): typed is judged, a code is sent,
-// and the new offer asks for it.
-func (f *Flow) OfferMethodTo(ctx context.Context, caller signin.Caller, kind method.Kind, typed, via string) (Offer, error) {
-	return Offer{}, errUnbuilt
-}
-
-// OfferFirstTo is OfferMethodTo within an invitation.
-func (f *Flow) OfferFirstTo(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, typed, via string) (Offer, error) {
-	return Offer{}, errUnbuilt
 }
