@@ -28,6 +28,18 @@ type Signed struct {
 	Body                []byte
 }
 
+// Phone is a device whose signature was judged: Enter gives it, and the calls that follow take it. While one call
+// waits, the same Phone is used again: the signature is not judged twice, the device's standing is.
+type Phone struct {
+	Caller
+	Device     string // thumbprint of its key, base64url
+	Credential string // ID of its App credential; "" while its pairing is not confirmed
+	Person     string
+
+	token string // as it came: what a move is unlocked over
+	spend []byte // what makes a change by this call one; nil where nothing is changed
+}
+
 // Opening is what a phone learns before it claims a pairing.
 type Opening struct {
 	Pairing string
@@ -128,8 +140,18 @@ func New(d Deps) *Flow {
 
 var errUnbuilt = fault.New(fault.Internal, "internal", "not built")
 
+// Enter judges a signed call. fault Unauthenticated "device.unknown" for a key that is not (or no more) in use,
+// "device.clock" with {now} (Unix seconds) for one signed at another time, "device.refused" for anything else.
+func (f *Flow) Enter(ctx context.Context, s Signed) (Phone, error) { return Phone{}, errUnbuilt }
+
+// EnterPairing is Enter for the phone that claimed the pairing, whose key is in no other use yet, and for the old phone
+// that began it; fault Expired "pairing.ended" where it is over and gone.
+func (f *Flow) EnterPairing(ctx context.Context, s Signed, id string) (Phone, error) {
+	return Phone{}, errUnbuilt
+}
+
 // Open looks at a pairing by its token or short code (one of them); nothing is changed. fault BadInput
-// "pairing.invalid" for unknown, used and expired alike; TooMany after too many.
+// "pairing.invalid" for unknown, used and expired alike; TooMany "pairing.too_many" after too many.
 func (f *Flow) Open(ctx context.Context, c Caller, token, code string) (Opening, error) {
 	return Opening{}, errUnbuilt
 }
@@ -140,47 +162,47 @@ func (f *Flow) Claim(ctx context.Context, c Caller, in Claim) (Claimed, error) {
 }
 
 // Pairing gives the standing of a pairing ("claimed", "paired", "ended") to the phone that claimed it or to the old one
-// that began it, and the topic to wait on.
-func (f *Flow) Pairing(ctx context.Context, s Signed, id string) (standing, topic string, err error) {
+// that began it ("waiting" too), and the topic to wait on. p comes from EnterPairing.
+func (f *Flow) Pairing(ctx context.Context, p Phone, id string) (standing, topic string, err error) {
 	return "", "", errUnbuilt
 }
 
-// CancelPairing ends a pairing for the phone that claimed it or began it.
-func (f *Flow) CancelPairing(ctx context.Context, s Signed, id string) error { return errUnbuilt }
+// CancelPairing ends a pairing for the phone that claimed it or began it. p comes from EnterPairing.
+func (f *Flow) CancelPairing(ctx context.Context, p Phone, id string) error { return errUnbuilt }
 
 // Account gives what the app shows.
-func (f *Flow) Account(ctx context.Context, s Signed) (Account, error) { return Account{}, errUnbuilt }
+func (f *Flow) Account(ctx context.Context, p Phone) (Account, error) { return Account{}, errUnbuilt }
 
-// Requests gives what waits, and the topic to wait on; it marks what it gives as shown. Call it again with seen (the
-// caller that a first call proved) while waiting: the signature is not judged twice, the device's standing is.
-func (f *Flow) Requests(ctx context.Context, s Signed) (list []Request, topic string, err error) {
+// Requests gives what waits, and the topic to wait on; it marks what it gives as shown.
+func (f *Flow) Requests(ctx context.Context, p Phone) (list []Request, topic string, err error) {
 	return nil, "", errUnbuilt
 }
 
 // Answer takes a decision. standing is "approved", "denied" or "reported"; fault BadInput "request.wrong_number" (the
-// request is over), Conflict "request.over", Forbidden "request.unlock".
-func (f *Flow) Answer(ctx context.Context, s Signed, id string, a Answer) (standing string, err error) {
+// request is over), Conflict "request.over", Forbidden "request.unlock", BadInput "request.answer" for a decision that
+// does not read or speaks of something else.
+func (f *Flow) Answer(ctx context.Context, p Phone, id string, a Answer) (standing string, err error) {
 	return "", errUnbuilt
 }
 
 // Extend gives a request more time.
-func (f *Flow) Extend(ctx context.Context, s Signed, id string) (expires time.Time, err error) {
+func (f *Flow) Extend(ctx context.Context, p Phone, id string) (expires time.Time, err error) {
 	return time.Time{}, errUnbuilt
 }
 
-// Subscribe says where pushes go; Unsubscribe that they stop.
-func (f *Flow) Subscribe(ctx context.Context, s Signed, e Endpoint) error { return errUnbuilt }
+// Subscribe says where pushes go. Of e, URL, P256DH and Auth are read.
+func (f *Flow) Subscribe(ctx context.Context, p Phone, e Endpoint) error { return errUnbuilt }
 
 // Unsubscribe removes the endpoint.
-func (f *Flow) Unsubscribe(ctx context.Context, s Signed) error { return errUnbuilt }
+func (f *Flow) Unsubscribe(ctx context.Context, p Phone) error { return errUnbuilt }
 
-// Move begins a pairing of another phone from this one; ConfirmMove takes the code that the new one shows.
-func (f *Flow) Move(ctx context.Context, s Signed, unlock json.RawMessage) (Moving, error) {
+// Move begins a pairing of another phone from this one; unlock is the assertion over the hash of the call's own JWS.
+func (f *Flow) Move(ctx context.Context, p Phone, unlock json.RawMessage) (Moving, error) {
 	return Moving{}, errUnbuilt
 }
 
-// ConfirmMove pairs the new phone and removes this one, in one moment.
-func (f *Flow) ConfirmMove(ctx context.Context, s Signed, pairing, code string) error {
+// ConfirmMove takes the code that the new phone shows, pairs it and removes this one, in one moment.
+func (f *Flow) ConfirmMove(ctx context.Context, p Phone, pairing, code string) error {
 	return errUnbuilt
 }
 
@@ -195,4 +217,4 @@ func (f *Flow) Restore(ctx context.Context, c Caller, in Claim) (Claimed, error)
 }
 
 // Leave removes the phone itself; fault Conflict "method.last" where its owner could not sign in any more.
-func (f *Flow) Leave(ctx context.Context, s Signed) error { return errUnbuilt }
+func (f *Flow) Leave(ctx context.Context, p Phone) error { return errUnbuilt }
