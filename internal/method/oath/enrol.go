@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
-	"rsc.io/qr"
-
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/qrcode"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
 )
 
 // OfferFor is how long a new secret may wait for its first code.
@@ -54,7 +53,7 @@ func (m *Method) Offer(in method.OfferInput) (method.Prompt, error) {
 		account = in.Subject.Email
 	}
 	uri := keyURI(m.set.Issuer, account, r)
-	path, size, err := qrPath(uri)
+	path, size, err := qrcode.Path(uri)
 	if err != nil {
 		return method.Prompt{}, err
 	}
@@ -121,26 +120,19 @@ func grouped(secret []byte) string {
 	return b.String()
 }
 
-// qrPath draws a QR code as one path: a rectangle for each horizontal run of dark modules.
-func qrPath(text string) (path string, size int, err error) {
-	c, err := qr.Encode(text, qr.M)
-	if err != nil {
-		return "", 0, fmt.Errorf("oath: QR code: %w", err)
-	}
-	const quiet = 4
-	var b strings.Builder
-	for y := range c.Size {
-		for x := 0; x < c.Size; x++ {
-			run := 0
-			for x+run < c.Size && c.Black(x+run, y) {
-				run++
-			}
-			if run == 0 {
-				continue
-			}
-			b.WriteString("M" + strconv.Itoa(x+quiet) + " " + strconv.Itoa(y+quiet) + "h" + strconv.Itoa(run) + "v1h-" + strconv.Itoa(run) + "z")
-			x += run
-		}
-	}
-	return b.String(), c.Size + 2*quiet, nil
+// Issued is a secret for an app that takes it over by itself, without anybody copying it.
+type Issued struct {
+	// State is the credential's. Nothing was proven with it yet.
+	State     []byte
+	Secret    secret.String // base32 (RFC 4648 section 6), without padding
+	Algorithm Algorithm
+	Digits    int
+	Period    int // seconds
+}
+
+// Issue makes a secret that is handed over machine to machine, with a phone's pairing: nobody can mistype it.
+func (m *Method) Issue() (Issued, error) {
+	r := record{Secret: newSecret(), Algorithm: m.set.Algorithm, Digits: m.set.Digits, Period: int64(m.set.Period / time.Second)}
+	state, err := json.Marshal(r)
+	return Issued{State: state, Secret: secret.NewString(base32Secret(r.Secret)), Algorithm: r.Algorithm, Digits: r.Digits, Period: int(r.Period)}, err
 }
