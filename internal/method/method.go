@@ -170,12 +170,18 @@ type Verdict struct {
 	Code string
 	// Risk is set where the answer is a sign of theft (counter regression): the flow tells the member.
 	Risk bool
+	// Notice is what the member is told of this proof in the same transaction, as notice.Message.Kind, with its
+	// parameters ("recovery.used", how many are left); "" for nothing.
+	Notice string
+	Params map[string]string
 }
 
 // OfferInput asks to register a new credential.
 type OfferInput struct {
-	// Answer is what the person typed before there is anything to offer (a phone number), zero at first.
+	// Answer is what the person typed before there is anything to offer (a phone number), zero at first; Via is how they
+	// want what is then sent ("text", "voice"), "" where the method chooses.
 	Answer   Answer
+	Via      string
 	Subject  Subject
 	Existing []Credential // of this kind
 	Now      time.Time
@@ -212,6 +218,7 @@ type Outgoing struct {
 	Credential string // that it goes to; "" for one that is being registered
 	Channel    string // notice.Push, notice.Text or notice.Voice
 	Address    string // E.164 for Text and Voice; "" for Push
+	Country    string // that Address belongs to (ISO 3166-1 alpha-2); "" for Push
 	Code       string // what is to be typed; "" for Push
 }
 
@@ -241,6 +248,18 @@ type Dispatch struct {
 // says what cannot be sent, and what to do.
 type Outbound interface {
 	Dispatch(DispatchInput) (Dispatch, error)
+}
+
+// Stocked is implemented by methods whose credential is used up bit by bit (recovery codes): Left is how many proofs
+// remain in it, 0 for one that does not read.
+type Stocked interface {
+	Left(Credential) int
+}
+
+// Told is implemented by methods whose credential has an address of its own, which hears of its removal: Reach gives
+// it, ok is false where there is none.
+type Told interface {
+	Reach(Credential) (Outgoing, bool)
 }
 
 // Handled is implemented by methods whose answer names its credential (discoverable passkeys): the handle to
