@@ -41,6 +41,7 @@ type config struct {
 	Breached string // the operator's own list of breached passwords, or ""
 	// Checkpoints is the file that signed heads of the audit chains are appended to, or "".
 	Checkpoints string
+	App         *appConfig // nil: the authenticator app is not offered
 }
 
 type smtpConfig struct {
@@ -73,6 +74,7 @@ type configFile struct {
 	Campus    string          `yaml:"campus"`
 	Passwords configPasswords `yaml:"passwords"`
 	Audit     configAudit     `yaml:"audit"`
+	App       *configApp      `yaml:"app"`
 }
 
 type configTLS struct {
@@ -161,6 +163,7 @@ func parseConfig(path string, src []byte) (config, error) {
 	r.smtp(&c, w.SMTP)
 	r.passwords(&c, w.Passwords)
 	r.observing(&c, w)
+	r.app(&c, w.App)
 	if err := f.Err(); err != nil {
 		return config{}, err
 	}

@@ -34,6 +34,12 @@ passwords:
   queue: 32
   breached_list: breached.txt
 audit: {checkpoints: checkpoints.jsonl}
+app:
+  base_url: https://phone.example.ac.uk
+  push:
+    contact: mailto:signin@example.ac.uk
+    services: [push.example.ac.uk, "*.push.example.net:8443"]
+    ca_file: tls/private-ca.pem
 `
 
 func TestConfigWhole(t *testing.T) {
@@ -61,6 +67,10 @@ func TestConfigWhole(t *testing.T) {
 	}
 	if c.Argon2 != (argon2Config{19456, 2, 1, 2, 32}) || c.LogLevel != "warn" || c.LogJSON || c.Metrics != "127.0.0.1:9090" || c.Node != "node-1" {
 		t.Errorf("rest: %+v", c)
+	}
+	if a := c.App; a == nil || a.BaseURL.String() != "https://phone.example.ac.uk" || a.Push.Contact != "mailto:signin@example.ac.uk" ||
+		len(a.Push.Services) != 2 || a.Push.CAFile != in("tls/private-ca.pem") {
+		t.Errorf("app: %+v", c.App)
 	}
 }
 
@@ -99,6 +109,15 @@ func TestConfigRefusals(t *testing.T) {
 		{"log level", "key_file: k", "key_file: k\nlog: {level: loud}", "c.yaml:5:14: write debug, info, warn or error"},
 		{"metrics at the door", "key_file: k", "key_file: k\nmetrics: {listen: '127.0.0.1:8080'}", "another port"},
 		{"node", "key_file: k", "key_file: k\nnode: a/b", "c.yaml:5:7: write lower-case"},
+		{"app on the same host", "key_file: k", "key_file: k\napp: {base_url: 'http://localhost:8081'}", "c.yaml:5:17: write https:// (plain http only for trying on one machine: http://app.localhost:8080)"},
+		{"app with a path", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080/app'}", "c.yaml:5:17: write scheme and host alone: http://app.localhost:8080"},
+		{"app by address", "key_file: k", "key_file: k\napp: {base_url: 'http://127.0.0.1:8080'}", "c.yaml:5:17: write a host name"},
+		{"app of another scheme", "key_file: k", "key_file: k\napp: {base_url: 'https://app.localhost:8080'}", "c.yaml:5:17: write http://app.localhost:8080, as base_url"},
+		{"app nowhere", "key_file: k", "key_file: k\napp: {}", `"base_url" is missing`},
+		{"app in upper case", "key_file: k", "key_file: k\napp: {base_url: 'http://App.localhost'}", "in lower case"},
+		{"push without contact", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {}}", `"contact" is missing`},
+		{"push with a name", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {contact: desk}}", "c.yaml:5:60: write where push services reach you"},
+		{"push to a path", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {contact: 'mailto:a@b.example', services: ['https://x.example/']}}", "write the host of a push service"},
 		{"alias", "key_file: k", "key_file: &a k\nnode: *a", "anchors, aliases and tags"},
 		{"no YAML", "key_file: k", "key_file: [", "not valid YAML"},
 	}
@@ -123,6 +142,17 @@ func TestConfigRefusals(t *testing.T) {
 	}
 }
 
+func TestTheAppHasAHostOfItsOwn(t *testing.T) {
+	src := "base_url: https://signin.example.ac.uk\nlisten: :443\ntls: {cert: c, key: k}\ndatabase: g.db\nkey_file: k\napp: {base_url: 'https://signin.example.ac.uk:8443'}\n"
+	if _, err := parseConfig("c.yaml", []byte(src)); err == nil || !strings.Contains(err.Error(), "c.yaml:6:17: write another host than base_url has: on one host the app and the sign-in pages would share cookies") {
+		t.Errorf("%v", err)
+	}
+	c, err := parseConfig("c.yaml", []byte(minimalConfig))
+	if err != nil || c.App != nil {
+		t.Errorf("an app that nobody configured: %+v %v", c.App, err)
+	}
+}
+
 func TestConfigBehindProxyAndPostgres(t *testing.T) {
 	src := "base_url: https://a.example\nlisten: :8080\nbehind_proxy: {from: [10.0.0.5, '2001:db8::/32']}\ndatabase: postgres://u:hunter2@db:5432/gatehouse\nkey_file: /k\n"
 	c, err := parseConfig("c.yaml", []byte(src))
@@ -143,7 +173,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add("base_url: *x")
 	f.Fuzz(func(t *testing.T, src string) {
 		c, err := parseConfig("c.yaml", []byte(src))
-		if err == nil && (c.BaseURL == nil || c.BaseURL.Scheme == "http" && c.RPID != "localhost" || c.Database.Empty()) {
+		if err == nil && (c.BaseURL == nil || c.BaseURL.Scheme == "http" && c.RPID != "localhost" || c.Database.Empty() || c.App != nil && c.App.BaseURL == nil) {
 			t.Errorf("accepted: %+v", c)
 		}
 	})
