@@ -24,14 +24,16 @@ const OfferFor = 30 * time.Minute
 // MaxName is the longest label of a method, in characters.
 const MaxName = 60
 
-// Deps are what the flow needs. All fields but Log are required.
+// Deps are what the flow needs. All fields but AppOrigin and Log are required.
 type Deps struct {
 	InTx, View func(context.Context, func(Store) error) error
 	SignIn     *signin.Flow
 	Methods    map[method.Kind]method.Method
 	Box        *secret.Box
-	Now        func() time.Time
-	Log        *slog.Logger
+	// AppOrigin is the authenticator app's own ("https://phone.example.ac.uk"), "" where it is not offered.
+	AppOrigin string
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Flow is what members do with their own methods. It holds settings only and is safe for concurrent use.

@@ -40,7 +40,13 @@ func TypedHash(typed string) (hash []byte, ok bool) {
 	if len(typed) > 4*typedChars {
 		return nil, false
 	}
-	clean := strings.Map(func(r rune) rune {
+	clean := plain(typed)
+	return secret.Hash(clean), len(clean) == typedChars
+}
+
+// plain is what was typed without case, spaces and hyphens, and with a zero for an O.
+func plain(typed string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == 'o' || r == 'O':
 			return '0'
@@ -51,7 +57,6 @@ func TypedHash(typed string) (hash []byte, ok bool) {
 		}
 		return r
 	}, typed)
-	return secret.Hash(clean), len(clean) == typedChars
 }
 
 // Invite issues an invitation in the caller's transaction, in the place of any the person had; the secret is returned
@@ -311,7 +316,7 @@ func (f *Flow) finished(ctx context.Context, s Store, caller signin.Caller, inv 
 	if err != nil {
 		return err
 	}
-	if !f.canSignIn(inForce, p, all, now) {
+	if !CanSignIn(f.SignIn, inForce, p, all, now) {
 		added, err := owned(all, done.CredentialID)
 		if err != nil {
 			return err

@@ -97,7 +97,7 @@ func (f *Flow) save(ctx context.Context, s Store, o offer, c method.Credential, 
 		return nil, err
 	}
 	limit := f.Methods[c.Kind].Traits().Limit
-	if limit > 0 && len(ofKind(all, c.Kind)) >= limit {
+	if limit > 0 && len(counted(all, c.Kind)) >= limit {
 		return nil, errLimit(limit)
 	}
 	return append(all, c), s.AddCredential(ctx, c)
@@ -124,7 +124,7 @@ func (f *Flow) OfferMethodAgain(ctx context.Context, caller signin.Caller, kind 
 		if err != nil {
 			return err
 		}
-		if limit := built.Traits().Limit; limit > 0 && len(ofKind(all, kind)) >= limit {
+		if limit := built.Traits().Limit; limit > 0 && len(counted(all, kind)) >= limit {
 			return errLimit(limit)
 		}
 		return nil
@@ -231,12 +231,12 @@ func (f *Flow) RemoveMethod(ctx context.Context, caller signin.Caller, credentia
 			if built, ok := f.Methods[c.Kind]; ok && !built.Traits().Removable {
 				return nil, fault.New(fault.Conflict, "method.not_removable", "This cannot be removed, only changed.")
 			}
-			rest := slices.DeleteFunc(slices.Clone(all), func(o method.Credential) bool { return o.ID == credential })
+			rest := slices.DeleteFunc(slices.Clone(all), func(o method.Credential) bool { return o.ID == credential || o.Device == credential })
 			inForce, err := s.PolicyInForce(ctx)
 			if err != nil {
 				return nil, err
 			}
-			if !c.Pending && !f.canSignIn(inForce, m.person, rest, m.now) {
+			if !c.Pending && !CanSignIn(f.SignIn, inForce, m.person, rest, m.now) {
 				return nil, errLast
 			}
 			if _, err := s.RemoveCredential(ctx, string(m.person.ID), credential); err != nil {
@@ -248,13 +248,13 @@ func (f *Flow) RemoveMethod(ctx context.Context, caller signin.Caller, credentia
 		})
 }
 
-// canSignIn asks policy whether a person with these credentials and no proof yet could sign in to Gatehouse's own
+// CanSignIn asks policy whether a person with these credentials and no proof yet could sign in to Gatehouse's own
 // pages, and sees that something more than a password is among them.
-func (f *Flow) canSignIn(inForce policy.Policy, p people.Person, all []method.Credential, now time.Time) bool {
+func CanSignIn(flow *signin.Flow, inForce policy.Policy, p people.Person, all []method.Credential, now time.Time) bool {
 	p.State = people.Active
 	usable := slices.DeleteFunc(slices.Clone(all), func(c method.Credential) bool { return c.Pending })
 	more := slices.ContainsFunc(usable, func(c method.Credential) bool { return c.Kind != method.Password })
-	return more && f.SignIn.Reachable(inForce, p, usable, now)
+	return more && flow.Reachable(inForce, p, usable, now)
 }
 
 // endOthers ends the member's other sessions, all grants and other remembered browsers, and gives this session a new

@@ -1,10 +1,18 @@
 package enrol
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/qrcode"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
 
@@ -98,28 +106,248 @@ type PairingView struct {
 
 var errUnbuilt = fault.New(fault.Internal, "internal", "not built")
 
+// sealedPairing is what PairingView.Sealed holds.
+type sealedPairing struct {
+	ID    string `json:"i"`
+	Token string `json:"t"`
+	Code  string `json:"c"`
+	Ref   string `json:"r,omitempty"` // of the invitation
+}
+
 // StartPairing begins one. The proof for (method.add, app) must be in hand; ConfirmPairing consumes it.
 func (f *Flow) StartPairing(ctx context.Context, caller signin.Caller) (PairingView, error) {
-	return PairingView{}, errUnbuilt
+	return f.startPairing(ctx, caller, "", func(ctx context.Context, s Store) (began, error) {
+		m, all, err := f.provenFor(ctx, s, caller, method.App)
+		return began{person: m.person, owned: all, session: m.live.ID, now: m.now}, err
+	})
 }
 
 // StartFirstPairing begins one by an invitation.
 func (f *Flow) StartFirstPairing(ctx context.Context, caller signin.Caller, ref string) (PairingView, error) {
-	return PairingView{}, errUnbuilt
+	return f.startPairing(ctx, caller, ref, func(ctx context.Context, s Store) (began, error) {
+		inv, p, err := f.resume(ctx, s, caller, ref)
+		if err == nil {
+			err = f.mayBeFirst(inv, method.App)
+		}
+		if err != nil {
+			return began{}, err
+		}
+		all, err := s.CredentialsOf(ctx, string(p.ID))
+		return began{person: p, owned: all, invitation: inv, now: f.Now()}, err
+	})
 }
 
-// ShowPairing shows a pairing that this browser began. Link, QRPath and Code come out of sealed again.
+// began is who began a pairing, and by what: a session or an invitation.
+type began struct {
+	person     people.Person
+	owned      []method.Credential
+	session    string
+	invitation Invitation
+	now        time.Time
+	pairing    Pairing
+}
+
+func (f *Flow) startPairing(ctx context.Context, caller signin.Caller, ref string,
+	who func(context.Context, Store) (began, error)) (PairingView, error) {
+	built, err := f.method(method.App)
+	if err != nil {
+		return PairingView{}, err
+	}
+	var p Pairing
+	var open sealedPairing
+	err = f.InTx(ctx, func(s Store) error {
+		b, err := who(ctx, s)
+		if err != nil {
+			return err
+		}
+		if limit := built.Traits().Limit; len(counted(b.owned, method.App)) >= limit {
+			return errLimit(limit)
+		}
+		var token secret.String
+		p, token, open.Code = NewPairing(b.now, b.person)
+		p.Browser, p.Session, p.Invitation = secret.Hash(caller.Browser.Reveal()), b.session, b.invitation.ID
+		open.ID, open.Token, open.Ref = p.ID, token.Reveal(), ref
+		return BeginPairing(ctx, s, p, signin.Entry(caller, b.now, b.person, "pairing.started", audit.Done))
+	})
+	if err != nil {
+		return PairingView{}, err
+	}
+	sealed, err := f.Box.Pack("pairing", bound(caller, ""), open, p.Expires)
+	if err != nil {
+		return PairingView{}, err
+	}
+	return f.pairingView(p, open, sealed)
+}
+
+func (f *Flow) pairingView(p Pairing, open sealedPairing, sealed string) (PairingView, error) {
+	v := PairingView{ID: p.ID, Standing: p.Standing, Expires: p.Expires, Sealed: sealed}
+	switch {
+	case p.Standing == Paired:
+		v.Credential = p.Credential
+		return v, nil
+	case !p.Live(f.Now()):
+		v.Standing = PairingEnded
+		return v, nil
+	}
+	if p.Standing == PairingClaimed {
+		b, err := ReadBrought(p.Claim)
+		if err != nil {
+			return PairingView{}, err
+		}
+		v.Phone = b.Label
+	}
+	v.Link, v.Code = PairingLink(f.AppOrigin, secret.NewString(open.Token)), open.Code
+	var err error
+	v.QRPath, v.QRSize, err = qrcode.Path(v.Link)
+	return v, err
+}
+
+// ShowPairing shows a pairing that this browser began, in the same session or by the same invitation. Link, QRPath and
+// Code come out of sealed again. One that is over is shown as PairingEnded; anybody else's is fault Expired
+// "pairing.ended".
 func (f *Flow) ShowPairing(ctx context.Context, caller signin.Caller, sealed string) (PairingView, error) {
-	return PairingView{}, errUnbuilt
+	open, err := f.openPairing(caller, sealed)
+	if err != nil {
+		return PairingView{}, err
+	}
+	var b began
+	err = f.View(ctx, func(s Store) (err error) {
+		b, err = f.whoBegan(ctx, s, caller, open)
+		return err
+	})
+	if fault.IsKind(err, fault.NotFound) {
+		return PairingView{ID: open.ID, Standing: PairingEnded, Sealed: sealed}, nil
+	}
+	if err != nil {
+		return PairingView{}, err
+	}
+	return f.pairingView(b.pairing, open, sealed)
+}
+
+// openPairing reads sealed, also after its time: the pairing itself says whether it is over.
+func (f *Flow) openPairing(caller signin.Caller, sealed string) (sealedPairing, error) {
+	var open sealedPairing
+	if caller.Browser.Empty() {
+		return open, ErrPairingEnded
+	}
+	if err := f.Box.Unpack("pairing", bound(caller, ""), sealed, f.Now(), &open); err != nil && !errors.Is(err, secret.ErrExpired) {
+		return open, ErrPairingEnded
+	}
+	return open, nil
+}
+
+// whoBegan loads a pairing and sees that the caller is who began it: the same browser in the same session, or with the
+// same invitation. fault NotFound where nothing of it is left.
+func (f *Flow) whoBegan(ctx context.Context, s Store, caller signin.Caller, open sealedPairing) (began, error) {
+	p, err := s.PairingByID(ctx, open.ID)
+	if err != nil {
+		return began{}, err
+	}
+	b := began{pairing: p, now: f.Now()}
+	switch {
+	case p.Invitation != "" && p.Standing == Paired:
+		// The invitation may be used up by this very phone; the seal and the browser are what is left to go by.
+		b.person, err = s.PersonByID(ctx, people.ID(p.Person))
+	case p.Invitation != "":
+		b.invitation, b.person, err = f.resume(ctx, s, caller, open.Ref)
+		if err == nil && b.invitation.ID != p.Invitation {
+			err = ErrPairingEnded
+		}
+	default:
+		var m member
+		m, err = f.enter(ctx, s, caller)
+		b.person, b.session = m.person, m.live.ID
+	}
+	if err != nil {
+		return began{}, err
+	}
+	if p.Device != "" || p.Session != b.session || p.Person != string(b.person.ID) || !bytes.Equal(p.Browser, secret.Hash(caller.Browser.Reveal())) {
+		return began{}, ErrPairingEnded
+	}
+	b.owned, err = s.CredentialsOf(ctx, p.Person)
+	return b, err
 }
 
 // ConfirmPairing takes the code that the phone shows. A wrong one is fault BadInput "pairing.code_wrong" with {left};
-// the third ends the pairing (fault Expired "pairing.ended").
+// the third ends the pairing (fault Expired "pairing.ended"). name is the member's label, "" for the phone's own.
 func (f *Flow) ConfirmPairing(ctx context.Context, caller signin.Caller, sealed, code, name string) (Done, error) {
-	return Done{}, errUnbuilt
+	open, err := f.openPairing(caller, sealed)
+	if err != nil {
+		return Done{}, err
+	}
+	var done Done
+	var refused error
+	err = f.InTx(ctx, func(s Store) error {
+		done, refused = Done{}, nil
+		b, err := f.whoBegan(ctx, s, caller, open)
+		if fault.IsKind(err, fault.NotFound) {
+			err = ErrPairingEnded
+		}
+		if err != nil {
+			return err
+		}
+		entry := signin.Entry(caller, b.now, b.person, "pairing.refused", audit.Failed)
+		brought, no, err := TryPairing(ctx, s, b.pairing, code, b.now, entry)
+		if refused = no; err != nil || no != nil {
+			return err
+		}
+		return f.paired(ctx, s, caller, b, brought, name, &done)
+	})
+	if err == nil {
+		err = refused
+	}
+	if err != nil {
+		return Done{}, err
+	}
+	return done, nil
 }
 
-// CancelPairing ends one and leaves nothing of it.
+// paired makes a phone a method whose code was right, with the proof or the invitation that began it.
+func (f *Flow) paired(ctx context.Context, s Store, caller signin.Caller, b began, brought Brought, name string, done *Done) error {
+	p := b.pairing
+	if b.session != "" {
+		// Whoever began had just proven it; the pairing's own ten minutes are bounded already.
+		ok, err := s.TakeProof(ctx, b.session, policy.ActMethodAdd, string(method.App), p.Created.Add(-ProofFor))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errProof
+		}
+	}
+	c := method.Credential{ID: p.Credential, Person: p.Person, Name: cleanName(name, brought.Label), Created: b.now}
+	if err := AddPhone(ctx, s, brought, c, f.Methods[method.App].Traits().Limit); err != nil {
+		return err
+	}
+	if err := FinishPairing(ctx, s, p); err != nil {
+		return err
+	}
+	done.CredentialID = c.ID
+	if b.session == "" {
+		return f.finished(ctx, s, caller, b.invitation, b.person, method.App, done)
+	}
+	entry := signin.Entry(caller, b.now, b.person, "method.added", audit.Done)
+	entry.Object, entry.Detail["method"], entry.Detail["pairing"] = c.ID, string(method.App), p.ID
+	if err := s.Record(ctx, entry); err != nil {
+		return err
+	}
+	return signin.Tell(ctx, s, caller, b.now, b.person, "method.added", map[string]string{"method": string(method.App), "label": c.Name})
+}
+
+// CancelPairing ends one and leaves nothing of it. One that is over already is no error.
 func (f *Flow) CancelPairing(ctx context.Context, caller signin.Caller, sealed string) error {
-	return errUnbuilt
+	open, err := f.openPairing(caller, sealed)
+	if err != nil {
+		return err
+	}
+	return f.InTx(ctx, func(s Store) error {
+		b, err := f.whoBegan(ctx, s, caller, open)
+		if fault.IsKind(err, fault.NotFound) || err == nil && b.pairing.Standing == Paired {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return EndPairing(ctx, s, b.pairing, signin.Entry(caller, b.now, b.person, "pairing.cancelled", audit.Done))
+	})
 }

@@ -153,7 +153,7 @@ func (f *Flow) addable(ctx context.Context, s Store, m member, all []method.Cred
 	}
 	var out []Addable
 	for kind, t := range f.SignIn.Traits() {
-		have := len(ofKind(all, kind))
+		have := len(counted(all, kind))
 		switch {
 		case have > 0 && !t.Removable:
 			// A password that is there is changed, not added.
