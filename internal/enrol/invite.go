@@ -3,11 +3,8 @@ package enrol
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"encoding/hex"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
@@ -20,43 +17,16 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/throttle"
 )
 
-// typedAlphabet has no letter that looks like another sign: no i, l, o and no 1.
-var typedAlphabet = base32.NewEncoding("abcdefghjkmnpqrstuvwxyz023456789").WithPadding(base32.NoPadding)
-
 // typedChars is how long an invitation's secret is: 130 bits.
 const typedChars = 26
 
 // NewTyped makes an invitation's secret, in groups for typing.
-func NewTyped() secret.String {
-	raw := make([]byte, 17)
-	rand.Read(raw)
-	s := typedAlphabet.EncodeToString(raw)[:typedChars]
-	return secret.NewString(s[:5] + "-" + s[5:10] + "-" + s[10:15] + "-" + s[15:20] + "-" + s[20:])
-}
+func NewTyped() secret.String { return secret.Typed(typedChars, 5) }
 
-// TypedHash is what the store keeps of an invitation's secret. It forgives case, spaces, hyphens and an O for a zero;
-// ok is false for what cannot be one.
+// TypedHash is what the store keeps of an invitation's secret, read forgivingly; ok is false for what cannot be one.
 func TypedHash(typed string) (hash []byte, ok bool) {
-	if len(typed) > 4*typedChars {
-		return nil, false
-	}
-	clean := plain(typed)
-	return secret.Hash(clean), len(clean) == typedChars
-}
-
-// plain is what was typed without case, spaces and hyphens, and with a zero for an O.
-func plain(typed string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == 'o' || r == 'O':
-			return '0'
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		case r == ' ' || r == '-' || r == '\t' || r == '\r' || r == '\n' || r == '\u00a0' || r == '\u2010' || r == '\u2011' || r == '\u2013':
-			return -1
-		}
-		return r
-	}, typed)
+	clean, ok := secret.Untype(typed, typedChars)
+	return secret.Hash(clean), ok
 }
 
 // Invite issues an invitation in the caller's transaction, in the place of any the person had; the secret is returned

@@ -35,17 +35,14 @@ const codeChars = 8
 // NewPairing makes one that waits for a phone of p, with what opens it: the token of its link and the code to be typed,
 // as XXXX-XXXX. The caller says who began it.
 func NewPairing(now time.Time, p people.Person) (pairing Pairing, token secret.String, code string) {
-	raw := make([]byte, 5)
-	rand.Read(raw)
-	typed := typedAlphabet.EncodeToString(raw)
+	typed := secret.Typed(codeChars, codeChars/2).Reveal()
 	token = secret.Token(16)
 	pairing = Pairing{
 		ID: secret.NewID(now), Person: string(p.ID), Token: PairingTokenHash(token), Standing: PairingWaiting,
 		Created: now, Expires: now.Add(PairingFor),
 	}
 	pairing.Code, _ = PairingCodeHash(typed)
-	shown := strings.ToUpper(typed)
-	return pairing, token, shown[:codeChars/2] + "-" + shown[codeChars/2:]
+	return pairing, token, strings.ToUpper(typed)
 }
 
 // PairingTokenHash is what the store keeps of a link's token.
@@ -54,11 +51,8 @@ func PairingTokenHash(token secret.String) []byte { return secret.Hash("pairing|
 // PairingCodeHash is what the store keeps of a short code. It forgives what TypedHash forgives; ok is false for what
 // cannot be one.
 func PairingCodeHash(typed string) (hash []byte, ok bool) {
-	if len(typed) > 4*codeChars {
-		return nil, false
-	}
-	clean := plain(typed)
-	return secret.Hash("pairing code|" + clean), len(clean) == codeChars
+	clean, ok := secret.Untype(typed, codeChars)
+	return secret.Hash("pairing code|" + clean), ok
 }
 
 // PairingLink is what the phone's camera opens: the token stands behind the '#', which no server is sent.
@@ -129,7 +123,7 @@ func TryPairing(ctx context.Context, s Store, p Pairing, code string, now time.T
 	case p.Standing != PairingClaimed:
 		return b, errUnclaimed, nil
 	}
-	if typed := plain(code); len(p.PhoneCode) > 0 && subtle.ConstantTimeCompare([]byte(typed), []byte(p.PhoneCode)) == 1 {
+	if typed, ok := secret.Untype(code, len(p.PhoneCode)); ok && typed != "" && subtle.ConstantTimeCompare([]byte(typed), []byte(p.PhoneCode)) == 1 {
 		b, err = ReadBrought(p.Claim)
 		return b, nil, err
 	}
