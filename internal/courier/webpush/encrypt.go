@@ -1,6 +1,7 @@
 package webpush
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ecdh"
@@ -63,6 +64,39 @@ func encrypt(plain, p256dh, auth []byte, pad int, own *ecdh.PrivateKey, salt []b
 	record := append(append(make([]byte, 0, max(len(plain), pad)+1), plain...), 2) // 2: the last record
 	record = append(record, make([]byte, max(0, pad-len(plain)))...)
 	return aead.Seal(body, nonce, record, nil), nil
+}
+
+var errBody = errors.New("webpush: not a body that was encrypted for this subscription")
+
+// Decrypt is the browser's side: it reads a body of one record with the subscription's key and secret. padding is how
+// many bytes of it said nothing.
+func Decrypt(body []byte, key *ecdh.PrivateKey, auth []byte) (plain []byte, padding int, err error) {
+	const header = saltSize + 4 + 1 + pointSize
+	if len(body) < header+tagSize+1 || len(body) > header+recordSize || body[saltSize+4] != pointSize ||
+		int(binary.BigEndian.Uint32(body[saltSize:])) < len(body)-header {
+		return nil, 0, errBody
+	}
+	sender, err := ecdh.P256().NewPublicKey(body[saltSize+5 : header])
+	if err != nil {
+		return nil, 0, errBody
+	}
+	shared, err := key.ECDH(sender)
+	if err != nil {
+		return nil, 0, err
+	}
+	aead, nonce, err := derive(shared, auth, body[:saltSize], key.PublicKey().Bytes(), sender.Bytes())
+	if err != nil {
+		return nil, 0, err
+	}
+	record, err := aead.Open(nil, nonce, body[header:], nil)
+	if err != nil {
+		return nil, 0, errBody
+	}
+	plain = bytes.TrimRight(record, "\x00")
+	if len(plain) == 0 || plain[len(plain)-1] != 2 {
+		return nil, 0, errBody
+	}
+	return plain[:len(plain)-1], len(record) - len(plain), nil
 }
 
 // derive is RFC 8291 section 3.4: the secret of both sides and the phone's auth secret make the key of RFC 8188.

@@ -5,9 +5,7 @@ import (
 	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"os"
 	"testing"
 )
@@ -29,32 +27,8 @@ func newReceiver(t testing.TB) receiver {
 	return receiver{key, auth}
 }
 
-// decrypt reads a body of one record and gives the plaintext and how much padding there was.
 func (r receiver) decrypt(body []byte) (plain []byte, padding int, err error) {
-	if len(body) < saltSize+5+pointSize || body[20] != pointSize || binary.BigEndian.Uint32(body[16:20]) < 18 {
-		return nil, 0, errors.New("no header of RFC 8188")
-	}
-	sender, err := ecdh.P256().NewPublicKey(body[21 : 21+pointSize])
-	if err != nil {
-		return nil, 0, err
-	}
-	shared, err := r.key.ECDH(sender)
-	if err != nil {
-		return nil, 0, err
-	}
-	aead, nonce, err := derive(shared, r.auth, body[:saltSize], r.key.PublicKey().Bytes(), sender.Bytes())
-	if err != nil {
-		return nil, 0, err
-	}
-	record, err := aead.Open(nil, nonce, body[21+pointSize:], nil)
-	if err != nil {
-		return nil, 0, err
-	}
-	end := bytes.TrimRight(record, "\x00")
-	if len(end) == 0 || end[len(end)-1] != 2 {
-		return nil, 0, errors.New("no delimiter of a last record")
-	}
-	return end[:len(end)-1], len(record) - len(end), nil
+	return Decrypt(body, r.key, r.auth)
 }
 
 func vector(t *testing.T) map[string][]byte {
@@ -116,9 +90,16 @@ func TestEveryPushHasOneLengthAndKeysOfItsOwn(t *testing.T) {
 	if len(bodies[0]) != len(bodies[1]) || bytes.Equal(bodies[0][:21+pointSize], bodies[1][:21+pointSize]) {
 		t.Error("lengths differ, or salt and key come twice")
 	}
-	bodies[0][len(bodies[0])-1] ^= 1
-	if _, _, err := r.decrypt(bodies[0]); err == nil {
-		t.Error("an altered body is read")
+	for i := range bodies[0] {
+		bodies[0][i] ^= 1
+		// The record size stands in the clear; a larger one than there is says nothing.
+		if _, _, err := r.decrypt(bodies[0]); err == nil && (i < saltSize || i >= saltSize+4) {
+			t.Errorf("a body that was altered at %d is read", i)
+		}
+		bodies[0][i] ^= 1
+		if _, _, err := r.decrypt(bodies[0][:i]); err == nil {
+			t.Errorf("the first %d bytes are read", i)
+		}
 	}
 }
 
