@@ -101,3 +101,19 @@ func (p pushConfig) roots() (*x509.CertPool, error) {
 	}
 	return pool, nil
 }
+
+// phones puts the app's settings into a house's.
+func (c config) phones(out *houseConfig) error {
+	if c.App == nil {
+		return nil
+	}
+	out.AppBase = c.App.BaseURL
+	if p := c.App.Push; p != nil {
+		roots, err := p.roots()
+		if err != nil {
+			return err
+		}
+		out.Push = &pushSettings{Contact: p.Contact, Services: p.Services, Roots: roots}
+	}
+	return nil
+}

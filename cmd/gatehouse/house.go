@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
-	"net/netip"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -14,25 +12,22 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/apps"
 	"github.com/gatehouse-id/gatehouse/internal/campus"
 	"github.com/gatehouse-id/gatehouse/internal/courier"
-	"github.com/gatehouse-id/gatehouse/internal/door/admin"
-	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
-	"github.com/gatehouse-id/gatehouse/internal/door/oidc"
+	"github.com/gatehouse-id/gatehouse/internal/courier/webpush"
+	"github.com/gatehouse-id/gatehouse/internal/device"
 	"github.com/gatehouse-id/gatehouse/internal/door/web"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/keys"
 	"github.com/gatehouse-id/gatehouse/internal/manage"
 	"github.com/gatehouse-id/gatehouse/internal/method"
-	"github.com/gatehouse-id/gatehouse/internal/method/oath"
-	"github.com/gatehouse-id/gatehouse/internal/method/passkey"
 	"github.com/gatehouse-id/gatehouse/internal/method/password"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
-	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/store"
 	"github.com/gatehouse-id/gatehouse/internal/throttle"
+	"github.com/gatehouse-id/gatehouse/internal/wake"
 )
 
 // houseConfig is what a house is built from, whoever builds it: serve, demo, or a command beside them.
@@ -49,6 +44,17 @@ type houseConfig struct {
 	Banner, BannerPath string
 	// Passwords are the password method's settings but its context words; zero: the defaults.
 	Passwords password.Settings
+	// AppBase is the authenticator app's origin; nil: the app is not offered.
+	AppBase *url.URL
+	// Push is how phones are woken; nil: the open app finds a request by itself.
+	Push *pushSettings
+}
+
+// pushSettings are Web Push's.
+type pushSettings struct {
+	Contact  string
+	Services []string       // beside the browsers' own
+	Roots    *x509.CertPool // nil: the system's
 }
 
 // house is everything but its doors: what the command line needs too.
@@ -62,19 +68,32 @@ type house struct {
 	enrol   *enrol.Flow
 	apps    *apps.Flow
 	manage  *manage.Flow
-	// wake is called after a commit that left a notice in the outbox.
-	wake atomic.Pointer[func()]
+	device  *device.Flow
+	// hub wakes who waits on this node: pages, and phones.
+	hub *wake.Hub
+	// hosts are where pushes may go; pusher carries them, nil where there is no push or openPush was not called.
+	hosts  *webpush.Hosts
+	pusher atomic.Pointer[webpush.Courier]
+	// pushKey is what browsers subscribe with, "" without push.
+	pushKey string
+	// enqueuedThen is called after a commit that left a notice in the outbox.
+	enqueuedThen atomic.Pointer[func()]
 }
 
 // openHouse opens the database and builds the flows. It changes nothing and computes nothing slow.
 func openHouse(ctx context.Context, c houseConfig) (*house, error) {
-	h := &house{houseConfig: c, box: secret.NewBox(c.Keyring)}
+	h := &house{houseConfig: c, box: secret.NewBox(c.Keyring), hub: &wake.Hub{}}
 	var err error
+	if c.Push != nil {
+		if h.hosts, err = webpush.NewHosts(c.Push.Services); err != nil {
+			return nil, err
+		}
+	}
 	if h.methods, err = h.newMethods(); err != nil {
 		return nil, err
 	}
 	h.db, err = store.Open(ctx, store.Config{DSN: c.DSN, Keyring: c.Keyring, Node: c.Node, Now: c.Now, Log: c.Log,
-		DefaultPolicy: policy.Default(), Enqueued: h.enqueued})
+		DefaultPolicy: policy.Default(), Enqueued: h.enqueued, Hub: h.hub})
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +102,7 @@ func openHouse(ctx context.Context, c houseConfig) (*house, error) {
 }
 
 func (h *house) enqueued() {
-	if f := h.wake.Load(); f != nil {
+	if f := h.enqueuedThen.Load(); f != nil {
 		(*f)()
 	}
 }
@@ -99,10 +118,13 @@ func (h *house) flows() {
 	h.keys = &keys.Keeper{InTx: keyInTx, View: keyView, Keyring: c.Keyring, Now: c.Now}
 	signInTx, signView := store.Bind[signin.Store](h.db)
 	h.signin = signin.New(signin.Deps{InTx: signInTx, View: signView, Methods: h.methods, Box: h.box, Keyring: c.Keyring, Now: c.Now,
-		Limits: guessLimits, Log: c.Log})
+		Limits: guessLimits, Push: h.push, Log: c.Log})
 	enrolInTx, enrolView := store.Bind[enrol.Store](h.db)
 	h.enrol = enrol.New(enrol.Deps{InTx: enrolInTx, View: enrolView, SignIn: h.signin, Methods: h.methods, Box: h.box,
-		Now: c.Now, Log: c.Log})
+		Now: c.Now, AppOrigin: c.appOrigin(), Log: c.Log})
+	deviceInTx, deviceView := store.Bind[device.Store](h.db)
+	h.device = device.New(device.Deps{InTx: deviceInTx, View: deviceView, SignIn: h.signin, Methods: h.methods, Box: h.box, Keyring: c.Keyring,
+		Origin: c.appOrigin(), Server: c.issuer(), PushAllowed: h.pushAllowed, Now: c.Now, Log: c.Log})
 	appsInTx, appsView := store.Bind[apps.FlowStore](h.db)
 	h.apps = apps.New(apps.Deps{InTx: appsInTx, View: appsView, SignIn: h.signin, Keys: h.keys, Keyring: c.Keyring, Box: h.box, Now: c.Now,
 		Issuer: c.issuer(), Log: c.Log})
@@ -112,80 +134,12 @@ func (h *house) flows() {
 
 func (c houseConfig) issuer() string { return c.Base.Scheme + "://" + c.Base.Host }
 
-// newMethods makes the ways of proving that this house offers.
-func (h *house) newMethods() (map[method.Kind]method.Method, error) {
-	c := h.houseConfig
-	pk, err := passkey.New(passkey.Settings{RPID: c.Base.Hostname(), RPName: c.Campus.Name, Origins: []string{c.issuer()}})
-	if err != nil {
-		return nil, err
+// appOrigin is the authenticator app's, "" where it is not offered.
+func (c houseConfig) appOrigin() string {
+	if c.AppBase == nil {
+		return ""
 	}
-	settings := c.Passwords
-	settings.Context = []string{c.Campus.Name, c.Campus.ID}
-	settings.MinLength = h.leastPassword
-	pw, err := password.New(settings)
-	if err != nil {
-		return nil, err
-	}
-	codes, err := oath.New(oath.Settings{Issuer: c.Campus.Name})
-	if err != nil {
-		return nil, err
-	}
-	return map[method.Kind]method.Method{
-		method.Passkey:  c.limited(pk),
-		method.Password: c.limited(pw),
-		method.TOTP:     c.limited(codes),
-	}, nil
-}
-
-// leastPassword is how long a person's password must be under the policy in force. Where that cannot be read, a
-// password is taken to be the only proof.
-func (h *house) leastPassword(s method.Subject) int {
-	least := password.AloneChars
-	_, view := store.Bind[signin.Store](h.db)
-	ctx := context.Background()
-	err := view(ctx, func(st signin.Store) error {
-		inForce, err := st.PolicyInForce(ctx)
-		if err != nil {
-			return err
-		}
-		p, err := st.PersonByID(ctx, people.ID(s.ID))
-		if err == nil && !inForce.PasswordMayStandAlone(signin.PolicyPerson(p)) {
-			least = password.MinChars
-		}
-		return err
-	})
-	if err != nil && !fault.IsKind(err, fault.NotFound) {
-		h.Log.Error("the policy for a password's length could not be read", "err", err)
-	}
-	return least
-}
-
-// limited is m with the campus' own limit of credentials per person, where it set one.
-func (c houseConfig) limited(m method.Method) method.Method {
-	n := c.Campus.Limits[m.Traits().Kind]
-	if n == 0 {
-		return m
-	}
-	if h, ok := m.(method.Handled); ok {
-		return limitedHandled{limited{m, n}, h}
-	}
-	return limited{m, n}
-}
-
-type limited struct {
-	method.Method
-	limit int
-}
-
-func (l limited) Traits() method.Traits {
-	t := l.Method.Traits()
-	t.Limit = l.limit
-	return t
-}
-
-type limitedHandled struct {
-	limited
-	method.Handled
+	return c.AppBase.Scheme + "://" + c.AppBase.Host
 }
 
 func checkPolicy(p policy.Policy) error {
@@ -197,13 +151,30 @@ func checkPolicy(p policy.Policy) error {
 
 func (h *house) close() error { return h.db.Close() }
 
-// courier carries this house's notices through the channels, and is woken by its commits.
-func (h *house) courier(texts *web.Texts, channels map[string]courier.Channel) *courier.Courier {
+// couriers carry this house's notices through the channels, and are woken by its commits. Mail has one of its own: a
+// relay that hangs keeps no code waiting.
+func (h *house) couriers(texts *web.Texts, channels map[string]courier.Channel) (list []*courier.Courier) {
 	inTx, _ := store.Bind[notice.Queue](h.db)
-	c := courier.New(courier.Courier{InTx: inTx, Texts: letters{texts}, Channels: channels, Now: h.Now, Log: h.Log})
-	wake := c.Wake
-	h.wake.Store(&wake)
-	return c
+	mail, codes := map[string]courier.Channel{}, map[string]courier.Channel{}
+	for name, c := range channels {
+		if name == notice.Mail {
+			mail[name] = c
+		} else {
+			codes[name] = c
+		}
+	}
+	for _, some := range []map[string]courier.Channel{mail, codes} {
+		if len(some) > 0 {
+			list = append(list, courier.New(courier.Courier{InTx: inTx, Texts: letters{texts}, Channels: some, Now: h.Now, Log: h.Log}))
+		}
+	}
+	wakeAll := func() {
+		for _, c := range list {
+			c.Wake()
+		}
+	}
+	h.enqueuedThen.Store(&wakeAll)
+	return list
 }
 
 // letters writes notices in the words of the pages' catalogue.
@@ -212,58 +183,6 @@ type letters struct{ texts *web.Texts }
 func (l letters) Notice(kind, locale string, params map[string]string) (subject, body string, ok bool) {
 	subject, body = l.texts.Notice(kind, locale, params)
 	return subject, body, subject != ""
-}
-
-// doors are a house's HTTP side.
-type doors struct {
-	door  *httpdoor.Door
-	pages *web.Pages
-	mux   *http.ServeMux
-	admin *admin.API
-}
-
-// openDoors builds every door on one mux.
-func (h *house) openDoors(metrics httpdoor.Metrics) (*doors, error) {
-	dress := webCampus(h.Campus)
-	dress.Banner, dress.BannerURL = h.Banner, h.BannerPath
-	pages, err := web.NewPages(dress, h.Log)
-	if err != nil {
-		return nil, err
-	}
-	d, err := httpdoor.New(httpdoor.Config{Base: h.Base, TrustedProxies: h.Proxies, Errors: pages, Metrics: metrics, Log: h.Log, Now: h.Now,
-		Locale: pages.Texts.Locale})
-	if err != nil {
-		return nil, err
-	}
-	out := &doors{door: d, pages: pages, mux: http.NewServeMux()}
-	web.New(web.Deps{Pages: pages, Door: d, SignIn: h.signin, Security: h.enrol, Catalogue: catalogue{h.apps}, Answers: policyAnswers{h}, Box: h.box,
-		Now: h.Now, RPID: h.Base.Hostname(), Log: h.Log}).Routes(out.mux)
-	oidc.New(oidc.Deps{Door: d, Apps: h.apps, SignIn: h.signin, Keys: h.keys, Pages: pages, Now: h.Now, Issuer: h.issuer()}).Routes(out.mux)
-	out.admin = admin.Register(out.mux, admin.Config{Flow: h.manage, Door: d, Box: h.box, Now: h.Now, Log: h.Log})
-	return out, nil
-}
-
-// catalogue shows the applications flow's tiles to the pages.
-type catalogue struct{ flow *apps.Flow }
-
-func (c catalogue) Tiles(ctx context.Context, person people.Person) ([]web.Tile, error) {
-	tiles, err := c.flow.Tiles(ctx, person)
-	out := make([]web.Tile, len(tiles))
-	for i, t := range tiles {
-		out[i] = web.Tile(t)
-	}
-	return out, err
-}
-
-// webCampus is how a campus file dresses the pages.
-func webCampus(c campus.Campus) web.Campus {
-	out := web.Campus{Name: c.Name, Accent: c.Accent, HelpURL: c.Help.URL, HelpPhone: c.Help.Phone, HelpMail: c.Help.Mail}
-	if c.Logo != nil {
-		out.Logo = fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="%s"><path fill="%s" d="%s"/></svg>`,
-			c.Logo.ViewBox, c.Accent, c.Logo.Path)
-		out.LogoType = ".svg"
-	}
-	return out
 }
 
 // demoMark is the setting that tells a demonstration's database from a real one.

@@ -22,6 +22,8 @@ const (
 // background are the tasks of a serving node: letters, keys, sweeping, checkpoints.
 func (h *house) background(d *doors, channels map[string]courier.Channel, checkpoints string) []func(context.Context) {
 	tasks := []func(context.Context){
+		// First of all when the house is told to stop: pages and phones that wait are let go, or each would hold it up.
+		func(ctx context.Context) { <-ctx.Done(); h.hub.Close() },
 		h.every("keys", keysEvery, func(ctx context.Context) error {
 			_, err := h.keys.Turn(ctx)
 			return err
@@ -32,8 +34,11 @@ func (h *house) background(d *doors, channels map[string]courier.Channel, checkp
 		}),
 		h.every("checkpoint", checkpointEvery, func(ctx context.Context) error { return h.checkpoint(ctx, checkpoints) }),
 	}
-	if len(channels) > 0 { // without a channel notices wait in the outbox until one is configured
-		tasks = append(tasks, h.courier(d.pages.Texts, channels).Run)
+	for _, c := range h.couriers(d.pages.Texts, channels) { // without a channel notices wait in the outbox until one is configured
+		tasks = append(tasks, c.Run)
+	}
+	if p := h.pusher.Load(); p != nil {
+		tasks = append(tasks, p.Run)
 	}
 	return tasks
 }

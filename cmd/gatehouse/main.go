@@ -102,7 +102,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(newServeCommand(), newDemoCommand(), newInitCommand(), newMigrateCommand(), newPeopleCommand(),
 		newAppsCommand(), newPlanCommand(), newApplyCommand(), newAuditCommand(), newSessionsCommand(), newKeysCommand(),
-		newTokensCommand(), newDevCommand(), newBenchCommand(), newVersionCommand())
+		newTokensCommand(), newIncidentsCommand(), newDevCommand(), newBenchCommand(), newVersionCommand())
 	return root
 }
 

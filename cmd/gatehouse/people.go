@@ -16,8 +16,8 @@ import (
 )
 
 func newPeopleCommand() *cobra.Command {
-	return withConfig(group("people", "People: add, list, reset, suspend, restore, erase, import",
-		newPeopleAdd(), newPeopleList(), newPeopleReset(), newPeopleState("suspend"), newPeopleState("restore"), newPeopleErase(), newPeopleImport()))
+	return withConfig(group("people", "People: add, invite, list, requests, reset, suspend, restore, erase, import",
+		newPeopleAdd(), newPeopleInvite(), newPeopleList(), newPeopleRequests(), newPeopleReset(), newPeopleState("suspend"), newPeopleState("restore"), newPeopleErase(), newPeopleImport()))
 }
 
 func newPeopleAdd() *cobra.Command {
@@ -57,6 +57,22 @@ func newPeopleAdd() *cobra.Command {
 	return c
 }
 
+func newPeopleInvite() *cobra.Command {
+	c := &cobra.Command{Use: "invite USERNAME", Short: "Invite somebody who has no method yet to register a first one", Args: takes(1, "one username"),
+		RunE: asOperator(func(ctx context.Context, cmd *cobra.Command, h *house, by manage.By, args []string) error {
+			p, err := h.named(ctx, by, args[0])
+			if err != nil {
+				return err
+			}
+			typed, expires, err := h.manage.Invite(ctx, by, p.ID, "invitation", manage.InviteFor)
+			if err != nil {
+				return err
+			}
+			return printTyped(cmd, h, p, typed.Reveal(), expires)
+		})}
+	return c
+}
+
 // named finds a person by username, address or ID.
 func (h *house) named(ctx context.Context, by manage.By, name string) (people.Person, error) {
 	p, err := h.manage.Person(ctx, by, name)
@@ -68,7 +84,7 @@ func (h *house) named(ctx context.Context, by manage.By, name string) (people.Pe
 
 func printTyped(cmd *cobra.Command, h *house, p people.Person, typed string, expires time.Time) error {
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "Until %s, %s may open %s/welcome and type:\n\n    %s\n\n",
-		expires.UTC().Format("2006-01-02 15:04 MST"), p.Username, h.issuer(), typed)
+		expires.UTC().Format(clockForm), p.Username, h.issuer(), typed)
 	return err
 }
 

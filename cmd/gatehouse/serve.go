@@ -90,6 +90,9 @@ func (c config) house(node string, log *slog.Logger) (houseConfig, error) {
 	}
 	out := houseConfig{Base: c.BaseURL, DSN: c.Database.Reveal(), Node: node, Keyring: ring, Campus: place, Now: time.Now, Log: log,
 		Proxies: c.Proxies}
+	if err := c.phones(&out); err != nil {
+		return out, err
+	}
 	a := c.Argon2
 	out.Passwords = password.Settings{Workers: a.Workers, Queue: a.Queue,
 		Params: password.Params{Memory: uint32(a.MemoryKiB), Time: uint32(a.Passes), Threads: uint8(a.Lanes)}}
@@ -177,6 +180,9 @@ func serve(ctx context.Context, c config, logTo io.Writer) error {
 	if err := refuseDemo(ctx, c, h); err != nil {
 		return err
 	}
+	if err := h.openPush(ctx); err != nil {
+		return err
+	}
 	m := newMetrics(h)
 	d, err := h.openDoors(m)
 	if err != nil {
@@ -192,7 +198,7 @@ func serve(ctx context.Context, c config, logTo io.Writer) error {
 	if reload != nil {
 		tasks = append(tasks, reload)
 	}
-	servers := []served{{server: d.door.Server(d.door.Wrap(d.mux)), listener: listener}}
+	servers := []served{{server: d.door.Server(d.handler()), listener: listener}}
 	if c.Metrics != "" {
 		l, err := net.Listen("tcp", c.Metrics)
 		if err != nil {

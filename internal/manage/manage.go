@@ -42,9 +42,13 @@ const (
 	AuditRead   Scope = "audit:read"
 	TokensRead  Scope = "tokens:read"
 	TokensWrite Scope = "tokens:write"
+	// IncidentsRead shows what members reported, with addresses; IncidentsWrite closes it.
+	IncidentsRead  Scope = "incidents:read"
+	IncidentsWrite Scope = "incidents:write"
 )
 
-var scopes = [...]Scope{PeopleRead, PeopleWrite, AppsRead, AppsWrite, PolicyRead, PolicyWrite, AuditRead, TokensRead, TokensWrite}
+var scopes = [...]Scope{PeopleRead, PeopleWrite, AppsRead, AppsWrite, PolicyRead, PolicyWrite, AuditRead, TokensRead, TokensWrite,
+	IncidentsRead, IncidentsWrite}
 
 // Scopes gives all scopes, in a fixed order.
 func Scopes() []Scope { return append([]Scope(nil), scopes[:]...) }

@@ -242,6 +242,7 @@ func (f *Flow) ErasePerson(ctx context.Context, by By, id people.ID) error {
 			return errState
 		}
 		e.Act = "" // the store writes the entry: verification rests on it
+		s.Wake(signin.RequestsTopic(string(id)))
 		return s.ErasePerson(ctx, id, by.Actor, by.Door, f.Now())
 	})
 }
@@ -291,7 +292,7 @@ func (f *Flow) Reset(ctx context.Context, by By, id people.ID, why string) (secr
 				return err
 			}
 		}
-		p.State, p.Lead, p.Updated = people.Invited, "", f.Now()
+		p.State, p.Lead, p.NewPassword, p.Updated = people.Invited, "", false, f.Now()
 		if err := s.UpdatePerson(ctx, p); err != nil {
 			return err
 		}
@@ -325,6 +326,7 @@ func endAll(ctx context.Context, s Store, id people.ID, e *audit.Entry) (session
 	if sessions, err = signin.EndEverything(ctx, s, id); err != nil {
 		return 0, err
 	}
+	s.Wake(signin.RequestsTopic(string(id))) // their phones look, and find nothing to answer any more
 	e.Detail = with(e.Detail, "sessions", strconv.Itoa(sessions))
 	return sessions, s.ForgetKnownBrowsersOf(ctx, string(id))
 }

@@ -48,6 +48,10 @@ type Management interface {
 	People(ctx context.Context, by manage.By, after string, limit int) ([]people.Person, error)
 	Person(ctx context.Context, by manage.By, idOrName string) (people.Person, error)
 	Sessions(ctx context.Context, by manage.By, id people.ID) ([]session.Session, error)
+	Requests(ctx context.Context, by manage.By, id people.ID, limit int) ([]manage.Request, error)
+
+	Incidents(ctx context.Context, by manage.By, person people.ID, all bool, limit int) ([]manage.Incident, error)
+	CloseIncident(ctx context.Context, by manage.By, id, why string) error
 
 	AddApplication(ctx context.Context, by manage.By, a apps.Application, confidential bool) (apps.Application, secret.String, error)
 	RotateSecret(ctx context.Context, by manage.By, id string, atOnce bool) (secret.String, error)
@@ -108,6 +112,7 @@ func Register(mux *http.ServeMux, c Config) *API {
 	a.policies()
 	a.tokens()
 	a.trail()
+	a.incidents()
 	c.Door.Handle(mux, httpdoor.API, "GET "+Prefix+"/openapi.json", a.description())
 	c.Door.Handle(mux, httpdoor.API, Prefix+"/", a.stray)
 	return a

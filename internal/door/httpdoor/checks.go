@@ -107,6 +107,10 @@ func (d *Door) hostAllowed(r *http.Request) bool {
 	return r.URL.Scheme == "" || r.URL.Scheme == d.base.Scheme
 }
 
+// Answers reports whether a request is for this door's own name: where several doors share a listener, it goes to the one
+// that does.
+func (d *Door) Answers(r *http.Request) bool { return d.hostAllowed(r) }
+
 func canonicalHost(scheme, host string) string {
 	host = strings.ToLower(host)
 	if scheme == "https" {
