@@ -52,7 +52,8 @@ var (
 		"Prove that it is you before changing this.")
 	errMethodGone = fault.New(fault.NotFound, "enrol.method_gone",
 		"This sign-in method is not there any more.")
-	errLast = fault.New(fault.Conflict, "method.last",
+	// ErrLast keeps people from locking themselves out.
+	ErrLast = fault.New(fault.Conflict, "method.last",
 		"You could not sign in any more without this. Add another method first.")
 	errOffer = fault.New(fault.Expired, "enrol.offer_expired",
 		"This page waited too long or was answered before. Start again.")
@@ -191,7 +192,16 @@ func subject(p people.Person) method.Subject {
 // cleanName keeps a label printable, in one line and at most MaxName characters long; nothing is refused but
 // emptiness, which takes the fallback.
 func cleanName(name, fallback string) string {
-	name = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+	if name = Line(name, MaxName); name == "" {
+		return fallback
+	}
+	return name
+}
+
+// Line is text as it can be shown anywhere: in one line, without control characters or marks that turn the direction of
+// writing, at most so many characters.
+func Line(text string, most int) string {
+	text = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
@@ -199,14 +209,11 @@ func cleanName(name, fallback string) string {
 			return -1
 		}
 		return r
-	}, name)), " ")
-	if runes := []rune(name); len(runes) > MaxName {
-		name = strings.TrimSpace(string(runes[:MaxName]))
+	}, text)), " ")
+	if runes := []rune(text); len(runes) > most {
+		text = strings.TrimSpace(string(runes[:most]))
 	}
-	if name == "" {
-		return fallback
-	}
-	return name
+	return text
 }
 
 func (f *Flow) method(kind method.Kind) (method.Method, error) {

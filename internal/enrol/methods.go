@@ -237,7 +237,7 @@ func (f *Flow) RemoveMethod(ctx context.Context, caller signin.Caller, credentia
 				return nil, err
 			}
 			if !c.Pending && !CanSignIn(f.SignIn, inForce, m.person, rest, m.now) {
-				return nil, errLast
+				return nil, ErrLast
 			}
 			if _, err := s.RemoveCredential(ctx, string(m.person.ID), credential); err != nil {
 				return nil, err

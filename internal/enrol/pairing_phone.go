@@ -26,7 +26,8 @@ var (
 
 	errUnclaimed = fault.New(fault.Conflict, "pairing.unclaimed", "No phone has scanned the code yet. Scan it, then type the code that the phone shows.")
 
-	errKeyTaken = fault.New(fault.Conflict, "pairing.key_taken", "This phone is paired already. Remove it first, or use another one.")
+	// ErrKeyTaken: one key is one phone.
+	ErrKeyTaken = fault.New(fault.Conflict, "pairing.key_taken", "This phone is paired already. Remove it first, or use another one.")
 )
 
 // codeChars is how long a pairing's short code is: 40 bits, throttled, for ten minutes.
@@ -165,7 +166,7 @@ func AddPhone(ctx context.Context, s Store, b Brought, c method.Credential, limi
 	c.Kind, c.Handle, c.State = method.App, b.Handle, b.State
 	err = s.AddCredential(ctx, c)
 	if fault.IsKind(err, fault.Conflict) {
-		err = errKeyTaken
+		err = ErrKeyTaken
 	}
 	if err != nil || b.Passcode == nil {
 		return err
@@ -187,6 +188,5 @@ func counted(all []method.Credential, kind method.Kind) []method.Credential {
 	return out
 }
 
-// Label makes a name that can be shown in one line anywhere: no control characters, no marks that change the direction of
-// writing, at most MaxName characters.
+// Label is Line for names of phones and applications, with something to say where nothing is left.
 func Label(name, fallback string) string { return cleanName(name, fallback) }
