@@ -11,7 +11,6 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
 	"github.com/gatehouse-id/gatehouse/internal/door/oidc"
 	"github.com/gatehouse-id/gatehouse/internal/door/web"
-	"github.com/gatehouse-id/gatehouse/internal/method/app"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 )
 

@@ -9,6 +9,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/method/oath"
 	"github.com/gatehouse-id/gatehouse/internal/method/passkey"
 	"github.com/gatehouse-id/gatehouse/internal/method/password"
+	"github.com/gatehouse-id/gatehouse/internal/method/recovery"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/store"
@@ -32,7 +33,7 @@ func (h *house) newMethods() (map[method.Kind]method.Method, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := []method.Method{pk, pw, codes}
+	list := []method.Method{pk, pw, codes, recovery.Method{}}
 	if c.AppBase != nil {
 		phone, err := app.New(app.Settings{Server: c.issuer(), Origin: c.appOrigin(), RPID: c.AppBase.Hostname(), Name: c.Campus.Name})
 		if err != nil {
@@ -81,6 +82,9 @@ func (c houseConfig) limited(m method.Method) method.Method {
 		return limitedHandled{l, h}
 	}
 	if o, ok := m.(method.Outbound); ok {
+		if told, ok := m.(method.Told); ok {
+			return limitedTold{limitedOutbound{l, o}, told}
+		}
 		return limitedOutbound{l, o}
 	}
 	return l
@@ -105,4 +109,9 @@ type limitedHandled struct {
 type limitedOutbound struct {
 	limited
 	method.Outbound
+}
+
+type limitedTold struct {
+	limitedOutbound
+	method.Told
 }
