@@ -7,8 +7,11 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/method/app"
+	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
@@ -23,7 +26,8 @@ type Caller struct {
 // Signed is a call's Authorization as it came, with what it must speak of.
 type Signed struct {
 	Caller
-	// Token is the compact JWS. Method, Path (with query) and Body are those of the request that it came with.
+	// Token is the compact JWS. Method, Path (with query) and Body are those of the request that it came with. Body is nil
+	// where the body was made over the token (a move).
 	Token, Method, Path string
 	Body                []byte
 }
@@ -36,8 +40,10 @@ type Phone struct {
 	Credential string // ID of its App credential; "" while its pairing is not confirmed
 	Person     string
 
-	token string // as it came: what a move is unlocked over
-	spend []byte // what makes a change by this call one; nil where nothing is changed
+	handle  []byte // thumbprint
+	token   string // as it came: what a move is unlocked over
+	spend   []byte // what makes the change by this call one
+	pairing string // that EnterPairing was asked for
 }
 
 // Opening is what a phone learns before it claims a pairing.
@@ -121,7 +127,7 @@ type Deps struct {
 	Keyring    *secret.Keyring
 	// Origin is the app's, Server the sign-in pages' ("https://signin.example.ac.uk").
 	Origin, Server string
-	// PushHosts are the host names (exact, or "*.example.net") that endpoints may lie at; see webpush.Hosts.
+	// PushAllowed says whether pushes may be sent to an endpoint; see webpush.Hosts.
 	PushAllowed func(endpoint string) bool
 	Now         func() time.Time
 	Log         *slog.Logger
@@ -138,83 +144,20 @@ func New(d Deps) *Flow {
 	return &Flow{d}
 }
 
-var errUnbuilt = fault.New(fault.Internal, "internal", "not built")
-
-// Enter judges a signed call. fault Unauthenticated "device.unknown" for a key that is not (or no more) in use,
-// "device.clock" with {now} (Unix seconds) for one signed at another time, "device.refused" for anything else.
-func (f *Flow) Enter(ctx context.Context, s Signed) (Phone, error) { return Phone{}, errUnbuilt }
-
-// EnterPairing is Enter for the phone that claimed the pairing, whose key is in no other use yet, and for the old phone
-// that began it; fault Expired "pairing.ended" where it is over and gone.
-func (f *Flow) EnterPairing(ctx context.Context, s Signed, id string) (Phone, error) {
-	return Phone{}, errUnbuilt
+// app gives the method; fault BadInput where the house does not offer it.
+func (f *Flow) app() (*app.Method, error) {
+	m, ok := f.Methods[method.App].(*app.Method)
+	if !ok {
+		return nil, fault.New(fault.BadInput, "enrol.method_unknown", "This sign-in method is not offered here.")
+	}
+	return m, nil
 }
 
-// Open looks at a pairing by its token or short code (one of them); nothing is changed. fault BadInput
-// "pairing.invalid" for unknown, used and expired alike; TooMany "pairing.too_many" after too many.
-func (f *Flow) Open(ctx context.Context, c Caller, token, code string) (Opening, error) {
-	return Opening{}, errUnbuilt
+// entry begins an audit entry by p about p, from where the phone is.
+func (c Caller) entry(now time.Time, p people.Person, act string, outcome audit.Outcome) audit.Entry {
+	return signin.Entry(c.signin(), now, p, act, outcome)
 }
 
-// Claim brings a phone to a pairing: the first one wins, any other is fault Conflict "pairing.claimed".
-func (f *Flow) Claim(ctx context.Context, c Caller, in Claim) (Claimed, error) {
-	return Claimed{}, errUnbuilt
+func (c Caller) signin() signin.Caller {
+	return signin.Caller{Address: c.Address, Agent: c.Agent, Locale: c.Locale, Door: "phone"}
 }
-
-// Pairing gives the standing of a pairing ("claimed", "paired", "ended") to the phone that claimed it or to the old one
-// that began it ("waiting" too), and the topic to wait on. p comes from EnterPairing.
-func (f *Flow) Pairing(ctx context.Context, p Phone, id string) (standing, topic string, err error) {
-	return "", "", errUnbuilt
-}
-
-// CancelPairing ends a pairing for the phone that claimed it or began it. p comes from EnterPairing.
-func (f *Flow) CancelPairing(ctx context.Context, p Phone, id string) error { return errUnbuilt }
-
-// Account gives what the app shows.
-func (f *Flow) Account(ctx context.Context, p Phone) (Account, error) { return Account{}, errUnbuilt }
-
-// Requests gives what waits, and the topic to wait on; it marks what it gives as shown.
-func (f *Flow) Requests(ctx context.Context, p Phone) (list []Request, topic string, err error) {
-	return nil, "", errUnbuilt
-}
-
-// Answer takes a decision. standing is "approved", "denied" or "reported"; fault BadInput "request.wrong_number" (the
-// request is over), Conflict "request.over", Forbidden "request.unlock", BadInput "request.answer" for a decision that
-// does not read or speaks of something else.
-func (f *Flow) Answer(ctx context.Context, p Phone, id string, a Answer) (standing string, err error) {
-	return "", errUnbuilt
-}
-
-// Extend gives a request more time.
-func (f *Flow) Extend(ctx context.Context, p Phone, id string) (expires time.Time, err error) {
-	return time.Time{}, errUnbuilt
-}
-
-// Subscribe says where pushes go. Of e, URL, P256DH and Auth are read.
-func (f *Flow) Subscribe(ctx context.Context, p Phone, e Endpoint) error { return errUnbuilt }
-
-// Unsubscribe removes the endpoint.
-func (f *Flow) Unsubscribe(ctx context.Context, p Phone) error { return errUnbuilt }
-
-// Move begins a pairing of another phone from this one; unlock is the assertion over the hash of the call's own JWS.
-func (f *Flow) Move(ctx context.Context, p Phone, unlock json.RawMessage) (Moving, error) {
-	return Moving{}, errUnbuilt
-}
-
-// ConfirmMove takes the code that the new phone shows, pairs it and removes this one, in one moment.
-func (f *Flow) ConfirmMove(ctx context.Context, p Phone, pairing, code string) error {
-	return errUnbuilt
-}
-
-// OpenRestore asks for the platform passkey of a phone that lost its storage; Restore gives it a new key.
-func (f *Flow) OpenRestore(ctx context.Context, c Caller) (Opening, error) {
-	return Opening{}, errUnbuilt
-}
-
-// Restore puts a new key and passcode in the place of the lost ones.
-func (f *Flow) Restore(ctx context.Context, c Caller, in Claim) (Claimed, error) {
-	return Claimed{}, errUnbuilt
-}
-
-// Leave removes the phone itself; fault Conflict "method.last" where its owner could not sign in any more.
-func (f *Flow) Leave(ctx context.Context, p Phone) error { return errUnbuilt }
