@@ -63,6 +63,9 @@ func (f *Flow) Answer(ctx context.Context, caller Caller, ref string, kind metho
 		return Step{}, err
 	}
 	t.traits = f.traits[kind]
+	if t.traits.Elsewhere {
+		return f.answerElsewhere(ctx, caller, p, t)
+	}
 	if t.traits.Guessable && t.traits.SlowVerify {
 		return f.answerSlow(ctx, caller, p, t)
 	}
@@ -143,6 +146,11 @@ func (f *Flow) prepare(ctx context.Context, caller Caller, p page, t *try) (sit 
 		}
 		if !sit.known {
 			if err = f.loadStranger(ctx, s, sit, t); err != nil || t.problem != nil {
+				return err
+			}
+		}
+		if t.traits.Outbound {
+			if err := f.loadChallenge(ctx, s, sit); err != nil {
 				return err
 			}
 		}

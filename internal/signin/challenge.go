@@ -82,6 +82,18 @@ const (
 // Live reports whether the challenge may still be answered.
 func (c Challenge) Live(now time.Time) bool { return c.Standing == Open && now.Before(c.Expires) }
 
+// Extended gives c with another ChallengeFor; ok is false where it is over or has all the time it can have.
+func (c Challenge) Extended(now time.Time) (longer Challenge, ok bool) {
+	if !c.Live(now) || !c.Expires.Before(c.Ends) {
+		return c, false
+	}
+	c.Expires = c.Expires.Add(ChallengeFor)
+	if c.Ends.Before(c.Expires) {
+		c.Expires = c.Ends
+	}
+	return c, true
+}
+
 // ChallengeTopic is what a waiting page subscribes to; RequestsTopic what a person's phones do.
 func ChallengeTopic(id string) string { return "challenge:" + id }
 
@@ -109,7 +121,8 @@ type Delivery struct {
 type DeliveryState uint8
 
 const (
-	// NotSent: no push endpoint; the open app finds the request by itself.
+	// NotSent: no push endpoint, or nothing handed over yet; the open app finds the request by itself. A credential of
+	// Challenge.Sent without a line stands here.
 	NotSent DeliveryState = iota
 	// Sent: handed to the network, no answer yet.
 	Sent

@@ -205,14 +205,6 @@ func (f *Flow) Identify(ctx context.Context, caller Caller, ref, name string) (S
 	})
 }
 
-// Choose asks to prove with another kind. A kind that would not help is ignored: the page shows what would.
-func (f *Flow) Choose(ctx context.Context, caller Caller, ref string, kind method.Kind) (Step, error) {
-	return f.turn(ctx, caller, ref, func(p *page) *fault.Error {
-		p.Chosen = kind
-		return nil
-	})
-}
-
 // turn loads what is stored, changes the page and says what stands next.
 func (f *Flow) turn(ctx context.Context, caller Caller, ref string, change func(*page) *fault.Error) (Step, error) {
 	p, err := f.unseal(caller, ref)
@@ -223,11 +215,21 @@ func (f *Flow) turn(ctx context.Context, caller Caller, ref string, change func(
 		return Step{}, err
 	}
 	problem := change(&p)
+	return f.show(ctx, caller, p, problem)
+}
+
+// show says what stands next on p. It sends nothing.
+func (f *Flow) show(ctx context.Context, caller Caller, p page, problem *fault.Error) (Step, error) {
 	sit, err := f.stranger(caller, p)
 	if err == nil && !readsNothing(caller, p) {
 		err = f.View(ctx, func(s Store) (err error) {
-			sit, err = f.load(ctx, s, caller, p)
-			return err
+			if sit, err = f.load(ctx, s, caller, p); err != nil || !sit.known || sit.row == nil || sit.gone {
+				return err
+			}
+			if kinds := f.askable(sit); len(kinds) > 0 && f.outbound(standingKind(sit, kinds)) {
+				return f.loadChallenge(ctx, s, sit)
+			}
+			return f.loadFirst(ctx, s, sit)
 		})
 	}
 	if err != nil {

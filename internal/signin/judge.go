@@ -85,7 +85,7 @@ func PolicyPerson(p people.Person) policy.Person {
 		roles[i] = string(r)
 	}
 	return policy.Person{ID: string(p.ID), Username: p.Username, Groups: p.Groups, Roles: roles,
-		Active: p.State == people.Active, Lead: method.Kind(p.Lead)}
+		Active: p.State == people.Active, Lead: method.Kind(p.Lead), NewPassword: p.NewPassword}
 }
 
 // Session loads the caller's session and its person where both are live: known token, this browser, neither idle too

@@ -40,6 +40,11 @@ type situation struct {
 	owned  []method.Credential
 	// remembered is this browser's own family for the person.
 	remembered rememberedBrowser
+	// challenge is the attempt's newest, with how far it came; loaded where an outbound kind is asked for.
+	challenge *Challenge
+	furthest  DeliveryState
+	// mayFirst: nothing but a password, and policy lets a first method be registered with it.
+	mayFirst bool
 	// knownBrowser: this browser has signed this person in before. Loaded when an answer is judged.
 	knownBrowser bool
 }
@@ -125,6 +130,10 @@ func (f *Flow) loadRow(ctx context.Context, s Store, sit *situation) error {
 	}
 	if !bytes.Equal(row.Browser, sit.browser) || !sit.now.Before(row.Expires) {
 		sit.gone = true
+		return nil
+	}
+	if len(row.Evidence) == 0 && (sit.live == nil || row.Session != sit.live.ID || row.Person != sit.live.Person) {
+		sit.gone = true // without the session that it steps up it proves nobody
 		return nil
 	}
 	sit.row = &row
@@ -217,7 +226,7 @@ func (f *Flow) decide(sit *situation) policy.Decision {
 		in.Remembered = sit.remembered.forPolicy()
 	}
 	d := policy.Decide(sit.policy, in)
-	if ownAct(target.Act) && d.Verdict == policy.Allow && sit.row == nil && !sit.proven {
+	if ownAct(target.Act) && d.Verdict == policy.Allow && !sit.proven && (sit.row == nil || len(sit.row.Evidence) == 0) {
 		// A session alone never proves an act of its own, whatever the rules say.
 		d.Verdict, d.Ask = policy.Deny, nil
 		d.Reasons = append(d.Reasons, policy.Reason{Rule: "<act>", Code: "act.proof"})

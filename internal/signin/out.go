@@ -42,9 +42,12 @@ func (f *Flow) SignOut(ctx context.Context, caller Caller, everywhere bool) erro
 	})
 }
 
-// EndEverything ends all of a person's sessions, with sign-ins that are half done, grants and remembered browsers, in the
-// caller's transaction. It returns how many sessions ended.
+// EndEverything ends all of a person's sessions, with sign-ins that are half done and their requests, grants and remembered
+// browsers, in the caller's transaction. It returns how many sessions ended.
 func EndEverything(ctx context.Context, s Store, person people.ID) (int, error) {
+	if err := endRequests(ctx, s, person); err != nil {
+		return 0, err
+	}
 	ended, err := s.EndSessionsOf(ctx, string(person), "")
 	if err != nil {
 		return 0, err

@@ -23,6 +23,9 @@ type outcome struct {
 	finished bool
 	decision policy.Decision
 
+	// started is a challenge that was begun, to be pushed after the commit.
+	started *Challenge
+
 	setSession    *secret.String
 	setRemembered []secret.String
 }
@@ -32,6 +35,9 @@ type outcome struct {
 func (f *Flow) verify(sit *situation, t *try) error {
 	in := method.VerifyInput{
 		Subject: subject(sit.person), State: sit.page.Prompts[t.kind], Answer: t.answer, Now: sit.now,
+	}
+	if t.traits.Outbound {
+		in.State = sit.challenge.State
 	}
 	switch {
 	case t.locked || isNobody(sit.person):
@@ -69,6 +75,9 @@ func (f *Flow) write(ctx context.Context, sit *situation, t *try) (outcome, erro
 		out = outcome{sit: &run}
 		return f.settle(ctx, s, &run, &judged, &out)
 	})
+	if err == nil {
+		f.push(out)
+	}
 	return out, err
 }
 
@@ -90,6 +99,13 @@ func (f *Flow) settle(ctx context.Context, s Store, sit *situation, t *try, out 
 			return err
 		}
 	}
+	if t.traits.Outbound {
+		problem, err := f.settleCode(ctx, s, sit, t)
+		if err != nil {
+			return err
+		}
+		out.problem = problem
+	}
 	if t.verdict.OK && !sit.known && sit.page.Name != "" && !isNamed(sit.person, sit.page.Name) {
 		t.verdict = method.Verdict{Reason: "credential.other_name"}
 		out.problem = problemPasskeyOther
@@ -104,6 +120,11 @@ func (f *Flow) settle(ctx context.Context, s Store, sit *situation, t *try, out 
 // one transaction, from what is stored now: of fifty equal codes at once exactly one succeeds (attack G29). A
 // password was reserved and verified before; here it is only seen to be still the same.
 func (f *Flow) settleGuess(ctx context.Context, s Store, sit *situation, t *try) (*fault.Error, error) {
+	if t.traits.Outbound {
+		if problem, err := f.openCode(ctx, s, sit, t); err != nil || problem != nil {
+			return problem, err
+		}
+	}
 	if !t.traits.SlowVerify {
 		// The counter first: it is where equal codes queue up.
 		if err := f.reserve(ctx, s, sit, t); err != nil || t.locked {
@@ -186,11 +207,9 @@ func (f *Flow) problem(sit *situation, t *try) *fault.Error {
 	return problemWrong
 }
 
-// passed saves a proof: credential, counters, evidence; then policy says whether it is enough.
+// passed saves a proof: credential, counters, evidence; then policy says whether it is enough. Where it is not and what
+// leads is sent out, that is sent at once.
 func (f *Flow) passed(ctx context.Context, s Store, sit *situation, t *try, out *outcome) error {
-	if err := f.saveUse(ctx, s, sit, t); err != nil {
-		return err
-	}
 	if t.traits.Guessable {
 		if err := f.refund(ctx, s, sit, t.kind); err != nil {
 			return err
@@ -207,34 +226,68 @@ func (f *Flow) passed(ctx context.Context, s Store, sit *situation, t *try, out 
 	}
 	if sit.row != nil {
 		row = *sit.row
+		if err := f.endOpen(ctx, s, sit); err != nil {
+			return err
+		}
 	}
 	row.Evidence = append(slices.Clone(row.Evidence), t.verdict.Evidence)
 	sit.row, sit.known, sit.page.Chosen = &row, true, ""
 	out.decision = f.decide(sit)
-	if out.decision.Verdict == policy.Allow {
+	if err := f.saveUse(ctx, s, sit, t, out.decision.Verdict); err != nil {
+		return err
+	}
+	if t.verdict.Notice != "" {
+		if err := f.tell(ctx, s, sit, t.verdict.Notice, t.verdict.Params); err != nil {
+			return err
+		}
+	}
+	if out.decision.Verdict == policy.Allow && !f.owesPassword(sit) {
 		return f.finish(ctx, s, sit, t, out)
 	}
+	return f.goOn(ctx, s, sit, t, out)
+}
+
+// goOn keeps an attempt whose proofs are not enough yet, or are and a new password comes first.
+func (f *Flow) goOn(ctx context.Context, s Store, sit *situation, t *try, out *outcome) error {
 	if err := f.saveRow(ctx, s, sit); err != nil {
 		return err
 	}
+	d := out.decision
+	if d.Verdict == policy.Ask && f.outbound(d.Ask[0]) {
+		if err := f.start(ctx, s, sit, d.Ask[0], "", out); err != nil {
+			return err
+		}
+	}
 	entry := f.entry(sit, "signin.proof", audit.Done)
 	entry.Object, entry.Detail["method"] = t.verdict.Used, string(t.kind)
-	if err := s.Record(ctx, entry); err != nil || out.decision.Verdict == policy.Ask {
+	if out.started != nil {
+		entry.Detail["started"], entry.Detail["challenge"] = string(out.started.Kind), out.started.ID
+	}
+	if err := s.Record(ctx, entry); err != nil || d.Verdict != policy.Deny {
+		return err
+	}
+	if err := f.loadFirst(ctx, s, sit); err != nil {
 		return err
 	}
 	entry = f.entry(sit, "signin.finished", audit.Refused)
-	entry.Reason = reason(out.decision)
+	entry.Reason = reason(d)
 	return s.Record(ctx, entry)
 }
 
-// saveUse saves the credential that proved: what the method changed, else only that it was used.
-func (f *Flow) saveUse(ctx context.Context, s Store, sit *situation, t *try) error {
-	if t.verdict.Updated == nil {
-		return s.TouchCredential(ctx, t.verdict.Used, sit.now)
+// saveUse saves the credential that proved: what the method changed, else only that it was used. A proof that ends in a
+// refusal is no use of the account: whoever knows the password of a dormant one does not wake it by trying (attack G89).
+func (f *Flow) saveUse(ctx context.Context, s Store, sit *situation, t *try, v policy.Verdict) error {
+	switch {
+	case t.verdict.Updated != nil:
+		updated := *t.verdict.Updated
+		if v != policy.Deny {
+			updated.LastUsed = sit.now
+		}
+		return s.UpdateCredential(ctx, updated)
+	case v == policy.Deny:
+		return nil
 	}
-	updated := *t.verdict.Updated
-	updated.LastUsed = sit.now
-	return s.UpdateCredential(ctx, updated)
+	return s.TouchCredential(ctx, t.verdict.Used, sit.now)
 }
 
 // saveRow keeps the attempt after a proof that was not enough, so that the next page rests on it.

@@ -29,11 +29,17 @@ func (f *Flow) next(sit *situation, problem *fault.Error) (Step, error) {
 	step.Reasons, step.RememberFor = d.Reasons, d.RememberFor
 	switch d.Verdict {
 	case policy.Allow:
+		if f.owesPassword(sit) {
+			return f.askPassword(sit, step)
+		}
 		return f.done(sit, step)
 	case policy.Ask:
 		return f.ask(sit, step, d.Ask)
 	default:
 		step.Kind, step.Remedy = StepRefused, f.remedy(sit)
+		if sit.mayFirst && step.Remedy.Kind != "" {
+			step.Kind = StepFirstMethod
+		}
 		ref, err := f.seal(sit.caller, sit.page)
 		step.Attempt = ref
 		return step, err
@@ -147,11 +153,22 @@ func (f *Flow) firstKind(chosen method.Kind) method.Kind {
 	return kinds[0]
 }
 
+// standingKind is the kind that the page asks for: the one that was chosen where it helps, else the one that leads.
+func standingKind(sit *situation, kinds []method.Kind) method.Kind {
+	if slices.Contains(kinds, sit.page.Chosen) {
+		return sit.page.Chosen
+	}
+	return kinds[0]
+}
+
 // ask asks a known person for one of the kinds that would help.
 func (f *Flow) ask(sit *situation, step Step, kinds []method.Kind) (Step, error) {
-	step.Kind, step.Method = StepProve, kinds[0]
-	if slices.Contains(kinds, sit.page.Chosen) {
-		step.Method = sit.page.Chosen
+	step.Kind, step.Method = StepProve, standingKind(sit, kinds)
+	if f.outbound(step.Method) {
+		var over *fault.Error
+		if step.Sending, over = f.sent(sit, step.Method); step.Problem == nil {
+			step.Problem = over
+		}
 	}
 	for _, kind := range kinds {
 		if kind != step.Method {

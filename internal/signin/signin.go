@@ -162,6 +162,7 @@ type Store interface {
 	session.Store
 	throttle.Store
 	audit.Recorder
+	audit.Reader
 	notice.Outbox
 	incident.Store
 	ChallengeStore

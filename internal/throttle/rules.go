@@ -24,8 +24,26 @@ func Default(kind string, a Audience) Limit {
 	case kind == "password":
 		return Limit{Burst: 10, Refill: time.Minute, Cap: 50}
 	}
+	switch kind {
+	case "phone":
+		// A code of six digits, one of them good at a time: 1 in a million per guess.
+		return Limit{Burst: 10, Refill: 24 * time.Hour}
+	case "recovery":
+		// 64 bits are not guessed: this only bounds the work.
+		return Limit{Burst: 10, Refill: 5 * time.Minute}
+	}
 	// A passcode of six digits with three steps in the window: 3 in a million per guess.
 	return Limit{Burst: 10, Refill: 72 * time.Hour}
+}
+
+// Starts is the budget of requests to the app that are started for one account: five at once, and from there each is
+// twice as far from the next as the one before, up to MaxDelay. A new attempt does not begin it anew; an approval gives
+// its attempt's back.
+func Starts(a Audience) Limit {
+	if a == Known {
+		return Limit{Burst: 5, Refill: time.Minute, Cap: 5}
+	}
+	return Limit{Burst: 5, Refill: 2 * time.Minute, Cap: 5}
 }
 
 // Key is the counter of one account, kind and audience. It knows no attempt, door, node or address (attack G22).
