@@ -141,16 +141,33 @@ func (f *Flow) resume(ctx context.Context, s Store, caller signin.Caller, ref st
 	return inv, p, err
 }
 
-// PurposeFirstAdministrator is the invitation that opens a new house: it registers a passkey and nothing less.
-const PurposeFirstAdministrator = "first-administrator"
+// The purposes of invitations that change what they register; any other ("invitation", "reset") registers what the
+// house has.
+const (
+	// PurposeFirstAdministrator is the invitation that opens a new house: it registers a passkey and nothing less.
+	PurposeFirstAdministrator = "first-administrator"
+	// PurposePasswordOnly is the one that a campus lets people give themselves with their password
+	// (policy.FirstEnrolment): what it registers is on hold for a while.
+	PurposePasswordOnly = "password-only"
+)
 
-// firstKinds are the kinds that an invitation registers, the strongest first.
-func (f *Flow) firstKinds(purpose string) []method.Kind {
-	var kinds []method.Kind
-	for kind, traits := range f.SignIn.Traits() {
-		if purpose != PurposeFirstAdministrator || traits.PhishingResistant {
+// firstKinds are the kinds that an invitation with this purpose registers for p, the strongest first. Recovery codes
+// are never a first method, and a telephone number is none for administrators.
+func (f *Flow) firstKinds(purpose string, p people.Person) []method.Kind {
+	var kinds, fallback []method.Kind
+	for kind, t := range f.SignIn.Traits() {
+		switch {
+		case t.Replaced, purpose == PurposeFirstAdministrator && !t.PhishingResistant, purpose == PurposePasswordOnly && kind == method.Password:
+		case t.Fallback && (p.Has(people.RoleAdministrator) || purpose == PurposePasswordOnly):
+			if !p.Has(people.RoleAdministrator) {
+				fallback = append(fallback, kind)
+			}
+		default:
 			kinds = append(kinds, kind)
 		}
+	}
+	if len(kinds) == 0 {
+		kinds = fallback
 	}
 	return policy.Policy{}.Order("", kinds, f.SignIn.Traits())
 }
@@ -167,7 +184,7 @@ func (f *Flow) usefulKinds(ctx context.Context, s Store, p people.Person, purpos
 	if err != nil {
 		return nil, err
 	}
-	all := f.firstKinds(purpose)
+	all := f.firstKinds(purpose, p)
 	p.State = people.Active
 	useful := slices.DeleteFunc(slices.Clone(all), func(kind method.Kind) bool {
 		then := append(slices.Clone(owned), method.Credential{ID: "first", Person: string(p.ID), Kind: kind})
@@ -182,8 +199,8 @@ func (f *Flow) usefulKinds(ctx context.Context, s Store, p people.Person, purpos
 	return useful, nil
 }
 
-func (f *Flow) mayBeFirst(inv Invitation, kind method.Kind) error {
-	if !slices.Contains(f.firstKinds(inv.Purpose), kind) {
+func (f *Flow) mayBeFirst(inv Invitation, p people.Person, kind method.Kind) error {
+	if !slices.Contains(f.firstKinds(inv.Purpose, p), kind) {
 		return errNotFirst
 	}
 	return nil
@@ -202,18 +219,26 @@ func (f *Flow) OfferFirstAgain(ctx context.Context, caller signin.Caller, ref st
 	var p people.Person
 	var all []method.Credential
 	err := f.View(ctx, func(s Store) (err error) {
-		if inv, p, err = f.resume(ctx, s, caller, ref); err == nil {
-			all, err = s.CredentialsOf(ctx, string(p.ID))
-		}
+		inv, p, all, err = f.mayOfferFirst(ctx, s, caller, ref, kind)
 		return err
 	})
-	if err == nil {
-		err = f.mayBeFirst(inv, kind)
-	}
 	if err != nil {
 		return Offer{}, err
 	}
 	return f.sealOffer(bound(caller, inv.ID), p, kind, all, sealed)
+}
+
+// mayOfferFirst resumes an invitation that may register kind.
+func (f *Flow) mayOfferFirst(ctx context.Context, s Store, caller signin.Caller, ref string, kind method.Kind) (Invitation, people.Person, []method.Credential, error) {
+	inv, p, err := f.resume(ctx, s, caller, ref)
+	if err == nil {
+		err = f.mayBeFirst(inv, p, kind)
+	}
+	if err != nil {
+		return inv, p, nil, err
+	}
+	all, err := s.CredentialsOf(ctx, string(p.ID))
+	return inv, p, all, err
 }
 
 // FinishFirst registers a first method. The invitation is used up as soon as what the person has lets them sign in
@@ -224,14 +249,9 @@ func (f *Flow) FinishFirst(ctx context.Context, caller signin.Caller, ref string
 	var p people.Person
 	var seen []method.Credential
 	err := f.View(ctx, func(s Store) (err error) {
-		if inv, p, err = f.resume(ctx, s, caller, ref); err == nil {
-			seen, err = s.CredentialsOf(ctx, string(p.ID))
-		}
+		inv, p, seen, err = f.mayOfferFirst(ctx, s, caller, ref, kind)
 		return err
 	})
-	if err == nil {
-		err = f.mayBeFirst(inv, kind)
-	}
 	if err != nil {
 		return Done{}, err
 	}
@@ -240,7 +260,7 @@ func (f *Flow) FinishFirst(ctx context.Context, caller signin.Caller, ref string
 	if kind == method.Password {
 		made, err = f.newPassword(p, seen, answer.Text, f.Now())
 	} else {
-		made, o, err = f.enrolled(bound(caller, inv.ID), sealed, name, p, kind, seen, answer)
+		made, o, err = f.enrolled(ctx, bound(caller, inv.ID), sealed, name, p, kind, seen, answer)
 	}
 	if err != nil {
 		return Done{}, err
@@ -256,7 +276,9 @@ func (f *Flow) FinishFirst(ctx context.Context, caller signin.Caller, ref string
 			done.CredentialID, err = setPassword(ctx, s, made, seen)
 		} else {
 			done.CredentialID = made.ID
-			_, err = f.save(ctx, s, o, made, f.Now())
+			if made.HeldUntil, err = heldUntil(ctx, s, inv, f.Now()); err == nil {
+				_, err = f.save(ctx, s, o, made, f.Now())
+			}
 		}
 		if err != nil {
 			return err
@@ -267,6 +289,19 @@ func (f *Flow) FinishFirst(ctx context.Context, caller signin.Caller, ref string
 		return Done{}, err
 	}
 	return done, nil
+}
+
+// heldUntil is until when what inv registers does not open applications on hold; zero where nothing is held.
+func heldUntil(ctx context.Context, s Store, inv Invitation, now time.Time) (time.Time, error) {
+	if inv.Purpose != PurposePasswordOnly {
+		return time.Time{}, nil
+	}
+	inForce, err := s.PolicyInForce(ctx)
+	hold := inForce.FirstEnrolment.Hold
+	if hold <= 0 {
+		hold = policy.DefaultHold
+	}
+	return now.Add(hold), err
 }
 
 // finished records a first method and, where it suffices, uses the invitation up and makes the person active.

@@ -23,6 +23,15 @@ type offer struct {
 	ID    string      `json:"i"`
 	Kind  method.Kind `json:"k"`
 	State []byte      `json:"s"`
+	// Sent is set where something was sent for it (see send.go), in Unix microseconds.
+	Sent int64 `json:"t,omitempty"`
+}
+
+// asked is what an offer is made from: the sealed one that was just answered wrongly, or "" (a stale or foreign one
+// counts as none); or what was typed before there is anything to offer, and how the person wants to be reached.
+type asked struct {
+	again      string
+	typed, via string
 }
 
 // bound says to whom an offer belongs.
@@ -30,25 +39,37 @@ func bound(caller signin.Caller, to string) string {
 	return hex.EncodeToString(secret.Hash(caller.Browser.Reveal())) + "|" + to
 }
 
-// sealOffer makes an offer. again is the sealed one that was just answered wrongly, or "": a stale or foreign one
-// counts as none.
+// sealOffer makes an offer that sends nothing.
 func (f *Flow) sealOffer(binding string, p people.Person, kind method.Kind, existing []method.Credential, again string) (Offer, error) {
-	m, err := f.method(kind)
+	o, prompt, err := f.makeOffer(binding, p, kind, existing, asked{again: again})
 	if err != nil {
 		return Offer{}, err
 	}
+	return f.packOffer(binding, o, prompt, existing)
+}
+
+func (f *Flow) makeOffer(binding string, p people.Person, kind method.Kind, existing []method.Credential, a asked) (offer, method.Prompt, error) {
+	m, err := f.method(kind)
+	if err != nil {
+		return offer{}, method.Prompt{}, err
+	}
 	now := f.Now()
-	in := method.OfferInput{Subject: subject(p), Existing: ofKind(existing, kind), Now: now}
+	in := method.OfferInput{Subject: subject(p), Existing: ofKind(existing, kind), Now: now, Answer: method.Answer{Text: a.typed}, Via: a.via}
 	var before offer
-	if again != "" && f.Box.Unpack("enrol", binding, again, now, &before) == nil && before.Kind == kind {
+	if a.again != "" && f.Box.Unpack("enrol", binding, a.again, now, &before) == nil && before.Kind == kind {
 		in.Again = before.State
 	}
 	prompt, err := m.Offer(in)
-	if err != nil {
-		return Offer{}, err
+	o := offer{ID: secret.Token(16).Reveal(), Kind: kind, State: prompt.State}
+	if before.Sent != 0 && bytes.Equal(before.State, prompt.State) {
+		o.Sent = before.Sent // the same code again: its tries go on being counted
 	}
-	sealed, err := f.Box.Pack("enrol", binding, offer{ID: secret.Token(16).Reveal(), Kind: kind, State: prompt.State}, now.Add(OfferFor))
-	return Offer{Kind: kind, Public: prompt.Public, Sealed: sealed, Name: suggestedName(ofKind(existing, kind))}, err
+	return o, prompt, err
+}
+
+func (f *Flow) packOffer(binding string, o offer, prompt method.Prompt, existing []method.Credential) (Offer, error) {
+	sealed, err := f.Box.Pack("enrol", binding, o, f.Now().Add(OfferFor))
+	return Offer{Kind: o.Kind, Public: prompt.Public, Sealed: sealed, Name: suggestedName(ofKind(existing, o.Kind))}, err
 }
 
 // suggestedName numbers a label; the page puts the method's name before it where it is empty.
@@ -59,18 +80,30 @@ func suggestedName(existing []method.Credential) string {
 	return fmt.Sprint(len(existing) + 1)
 }
 
-// enrolled judges the answer to an offer, outside every transaction.
-func (f *Flow) enrolled(binding, sealed, name string, p people.Person, kind method.Kind, existing []method.Credential,
-	answer method.Answer) (method.Credential, offer, error) {
+// openOffer reads a sealed offer; anything that is not one of this kind and binding is errOffer.
+func (f *Flow) openOffer(binding, sealed string, kind method.Kind) (offer, error) {
 	var o offer
+	if err := f.Box.Unpack("enrol", binding, sealed, f.Now(), &o); err != nil || o.Kind != kind {
+		return offer{}, errOffer
+	}
+	return o, nil
+}
+
+// enrolled judges the answer to an offer, outside every transaction but for the count of tries where a code was sent.
+func (f *Flow) enrolled(ctx context.Context, binding, sealed, name string, p people.Person, kind method.Kind, existing []method.Credential,
+	answer method.Answer) (method.Credential, offer, error) {
 	m, err := f.method(kind)
+	if err != nil {
+		return method.Credential{}, offer{}, err
+	}
+	o, err := f.openOffer(binding, sealed, kind)
+	if err == nil {
+		err = f.countTry(ctx, p, o)
+	}
 	if err != nil {
 		return method.Credential{}, o, err
 	}
 	now := f.Now()
-	if err := f.Box.Unpack("enrol", binding, sealed, now, &o); err != nil || o.Kind != kind {
-		return method.Credential{}, o, errOffer
-	}
 	c, err := m.Enrol(method.EnrolInput{
 		Subject: subject(p), Existing: ofKind(existing, kind), State: o.State, Answer: answer,
 		Name: cleanName(name, string(kind)), Now: now,
@@ -79,7 +112,9 @@ func (f *Flow) enrolled(binding, sealed, name string, p people.Person, kind meth
 		return c, o, err
 	}
 	c.ID, c.Person, c.Kind, c.Created, c.LastUsed = secret.NewID(now), string(p.ID), kind, now, time.Time{}
-	c.Name = cleanName(name, cleanName(c.Name, string(kind)))
+	if cleanName(name, "") != "" || c.Name == "" {
+		c.Name = cleanName(name, string(kind))
+	}
 	return c, o, nil
 }
 
@@ -96,11 +131,31 @@ func (f *Flow) save(ctx context.Context, s Store, o offer, c method.Credential, 
 	if err != nil {
 		return nil, err
 	}
-	limit := f.Methods[c.Kind].Traits().Limit
-	if limit > 0 && len(counted(all, c.Kind)) >= limit {
-		return nil, errLimit(limit)
+	if err := f.withinLimit(c.Kind, all); err != nil {
+		return nil, err
+	}
+	if f.Methods[c.Kind].Traits().Replaced {
+		for _, old := range ofKind(all, c.Kind) {
+			if _, err := s.RemoveCredential(ctx, c.Person, old.ID); err != nil {
+				return nil, err
+			}
+		}
+		all = slices.DeleteFunc(all, func(o method.Credential) bool { return o.Kind == c.Kind })
 	}
 	return append(all, c), s.AddCredential(ctx, c)
+}
+
+// withinLimit says whether one more of kind may be had. A kind that is replaced as a whole makes room for itself, and
+// what lies on a device is counted as the device.
+func (f *Flow) withinLimit(kind method.Kind, all []method.Credential) error {
+	m, err := f.method(kind)
+	if err != nil {
+		return err
+	}
+	if t := m.Traits(); t.Limit > 0 && !t.Replaced && len(counted(all, kind)) >= t.Limit {
+		return errLimit(t.Limit)
+	}
+	return nil
 }
 
 func errLimit(limit int) error {
@@ -117,22 +172,22 @@ func (f *Flow) OfferMethodAgain(ctx context.Context, caller signin.Caller, kind 
 	var m member
 	var all []method.Credential
 	err := f.View(ctx, func(s Store) (err error) {
-		if m, all, err = f.provenFor(ctx, s, caller, kind); err != nil {
-			return err
-		}
-		built, err := f.method(kind)
-		if err != nil {
-			return err
-		}
-		if limit := built.Traits().Limit; limit > 0 && len(counted(all, kind)) >= limit {
-			return errLimit(limit)
-		}
-		return nil
+		m, all, err = f.mayOffer(ctx, s, caller, kind)
+		return err
 	})
 	if err != nil {
 		return Offer{}, err
 	}
 	return f.sealOffer(bound(caller, m.live.ID), m.person, kind, all, sealed)
+}
+
+// mayOffer is provenFor where one more of the kind may be had.
+func (f *Flow) mayOffer(ctx context.Context, s Store, caller signin.Caller, kind method.Kind) (member, []method.Credential, error) {
+	m, all, err := f.provenFor(ctx, s, caller, kind)
+	if err == nil {
+		err = f.withinLimit(kind, all)
+	}
+	return m, all, err
 }
 
 // provenFor enters and looks for the proof that adding kind needs, without consuming it.
@@ -164,20 +219,27 @@ func (f *Flow) AddMethod(ctx context.Context, caller signin.Caller, kind method.
 	if err != nil {
 		return Done{}, err
 	}
-	c, o, err := f.enrolled(bound(caller, m.live.ID), sealed, name, m.person, kind, all, answer)
+	c, o, err := f.enrolled(ctx, bound(caller, m.live.ID), sealed, name, m.person, kind, all, answer)
 	if err != nil {
 		return Done{}, err
 	}
 	return f.change(ctx, caller, policy.ActMethodAdd, string(kind), "method.added",
 		func(ctx context.Context, s Store, m member, e *audit.Entry, done *Done) (map[string]string, error) {
+			before, err := s.CredentialsOf(ctx, string(m.person.ID))
+			if err != nil {
+				return nil, err
+			}
 			now, err := f.save(ctx, s, o, c, m.now)
 			if err != nil {
 				return nil, err
 			}
 			e.Object, e.Detail["method"] = c.ID, string(kind)
+			if len(now) <= len(before) {
+				e.Detail["replaced"] = "yes"
+			}
 			done.CredentialID = c.ID
 			accept(done, m.person, kind, now)
-			return map[string]string{"method": string(kind), "label": c.Name}, nil
+			return map[string]string{"method": string(kind), "label": c.Name}, f.tellNumbers(ctx, s, m.caller, m.person, kind, before)
 		})
 }
 
@@ -243,16 +305,29 @@ func (f *Flow) RemoveMethod(ctx context.Context, caller signin.Caller, credentia
 				return nil, err
 			}
 			e.Detail["method"] = string(c.Kind)
+			params := map[string]string{"method": string(c.Kind), "label": c.Name}
+			if gone := len(all) - len(rest) - 1; gone > 0 {
+				e.Detail["with"], params["with"] = fmt.Sprint(gone), fmt.Sprint(gone)
+			}
+			if c.Kind == method.App {
+				s.Wake(signin.RequestsTopic(string(m.person.ID))) // it learns at once that it is one no more
+			}
 			accept(done, m.person, c.Kind, rest)
-			return map[string]string{"method": string(c.Kind), "label": c.Name}, f.endOthers(ctx, s, m, e, done)
+			if err := f.tellNumbers(ctx, s, m.caller, m.person, c.Kind, all); err != nil {
+				return nil, err
+			}
+			return params, f.endOthers(ctx, s, m, e, done)
 		})
 }
 
 // CanSignIn asks policy whether a person with these credentials and no proof yet could sign in to Gatehouse's own
-// pages, and sees that something more than a password is among them.
+// pages, and sees that something more than a password is among them. A stock that runs out (recovery codes) is no way
+// to live on: it counts for nothing here.
 func CanSignIn(flow *signin.Flow, inForce policy.Policy, p people.Person, all []method.Credential, now time.Time) bool {
 	p.State = people.Active
-	usable := slices.DeleteFunc(slices.Clone(all), func(c method.Credential) bool { return c.Pending })
+	usable := slices.DeleteFunc(slices.Clone(all), func(c method.Credential) bool {
+		return c.Pending || flow.Traits()[c.Kind].Replaced
+	})
 	more := slices.ContainsFunc(usable, func(c method.Credential) bool { return c.Kind != method.Password })
 	return more && flow.Reachable(inForce, p, usable, now)
 }
@@ -318,7 +393,7 @@ func (f *Flow) mayLead(ctx context.Context, s Store, m member, kind method.Kind)
 		return err
 	}
 	has := slices.ContainsFunc(all, func(c method.Credential) bool { return c.Kind == kind && !c.Pending })
-	if !has || len(inForce.Leads) > 0 && !slices.Contains(inForce.Leads, kind) {
+	if !has || f.SignIn.Traits()[kind].Fallback || len(inForce.Leads) > 0 && !slices.Contains(inForce.Leads, kind) {
 		return fault.New(fault.Conflict, "method.cannot_lead", "This method cannot be the one that is asked for first.")
 	}
 	return nil

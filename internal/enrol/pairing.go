@@ -127,7 +127,7 @@ func (f *Flow) StartFirstPairing(ctx context.Context, caller signin.Caller, ref 
 	return f.startPairing(ctx, caller, ref, func(ctx context.Context, s Store) (began, error) {
 		inv, p, err := f.resume(ctx, s, caller, ref)
 		if err == nil {
-			err = f.mayBeFirst(inv, method.App)
+			err = f.mayBeFirst(inv, p, method.App)
 		}
 		if err != nil {
 			return began{}, err

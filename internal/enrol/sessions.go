@@ -44,6 +44,7 @@ func (f *Flow) Overview(ctx context.Context, caller signin.Caller) (Overview, er
 		if o.Addable, err = f.addable(ctx, s, m, all); err != nil {
 			return err
 		}
+		o.OneDevice, o.RecoveryLeft = f.oneDevice(all)
 		for _, c := range all {
 			c.State = nil
 			o.Methods = append(o.Methods, c)
@@ -127,6 +128,26 @@ func recent(r audit.Row) Recent {
 	return out
 }
 
+// oneDevice reports whether losing one thing would leave the password at most, and how many recovery codes are left.
+func (f *Flow) oneDevice(all []method.Credential) (one bool, left int) {
+	things := map[string]bool{}
+	for _, c := range all {
+		if c.Pending || c.Kind == method.Password {
+			continue
+		}
+		if stock, ok := f.Methods[c.Kind].(method.Stocked); ok {
+			left += stock.Left(c)
+			continue
+		}
+		if c.Device != "" {
+			things[c.Device] = true
+		} else {
+			things[c.ID] = true
+		}
+	}
+	return len(things) == 1 && left == 0, left
+}
+
 func (f *Flow) leadNow(inForce policy.Policy, lead method.Kind, all []method.Credential) method.Kind {
 	var kinds []method.Kind
 	for _, c := range all {
@@ -157,7 +178,7 @@ func (f *Flow) addable(ctx context.Context, s Store, m member, all []method.Cred
 		switch {
 		case have > 0 && !t.Removable:
 			// A password that is there is changed, not added.
-		case t.Limit > 0 && have >= t.Limit:
+		case t.Limit > 0 && !t.Replaced && have >= t.Limit:
 			out = append(out, Addable{kind, "method.limit"})
 		default:
 			out = append(out, Addable{kind, refused})
