@@ -24,7 +24,6 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/courier"
 	"github.com/gatehouse-id/gatehouse/internal/demo"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
-	"github.com/gatehouse-id/gatehouse/internal/store"
 )
 
 // demoFile is where a demonstration writes what it offers; its presence also tells serve whose data this is.
@@ -34,8 +33,8 @@ const demoFile = "demo.json"
 const demoPort = 8480
 
 type demoOptions struct {
-	listen, baseURL, cert, key, data, campus string
-	json                                     bool
+	listen, baseURL, appURL, cert, key, data, campus string
+	json                                             bool
 }
 
 func newDemoCommand() *cobra.Command {
@@ -50,6 +49,7 @@ func newDemoCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.listen, "listen", "", fmt.Sprintf("host:port to listen at (default 127.0.0.1:%d, or a free port)", demoPort))
 	f.StringVar(&o.baseURL, "base-url", "", "the https address that browsers use, with --tls-cert and --tls-key")
+	f.StringVar(&o.appURL, "app-url", "", "with --base-url: the https address of the authenticator app (default: the same host on another port)")
 	f.StringVar(&o.cert, "tls-cert", "", "certificate file (PEM)")
 	f.StringVar(&o.key, "tls-key", "", "its key file (PEM)")
 	f.StringVar(&o.data, "data", "", "keep the campus in this folder (default: a temporary one)")
@@ -67,9 +67,12 @@ type stage struct {
 	clock  *demo.Clock
 	log    *slog.Logger
 	base   *url.URL
+	app    *url.URL          // the authenticator app's
 	files  *certificateFiles // nil without TLS
 	client *http.Client      // how the samples reach the house
 	house  net.Listener
+	phones net.Listener // the app's own; nil: it shares the house's
+	kept   *kept
 	// samples are the sample applications' listeners, in the campus file's order.
 	samples []net.Listener
 	urls    []string
@@ -104,11 +107,12 @@ func runDemo(ctx context.Context, o demoOptions, out, stderr io.Writer) error {
 
 // newStage checks the options and reads what a kept folder holds.
 func newStage(o demoOptions, stderr io.Writer) (*stage, error) {
-	s := &stage{demoOptions: o, dir: o.data, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	s := &stage{demoOptions: o, dir: o.data, kept: &kept{}, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	var err error
 	if s.campus, err = campus.Builtin(o.campus); err != nil {
 		return nil, usageError{err}
 	}
+	s.campus.Policy.FirstEnrolment = nearby(s.campus.Policy.FirstEnrolment)
 	if err := s.checkExposure(); err != nil {
 		return nil, err
 	}
@@ -146,6 +150,9 @@ func (s *stage) checkExposure() error {
 		}
 	}
 	if s.baseURL == "" {
+		if s.appURL != "" {
+			return usagef("--app-url needs --base-url: on this machine the app is at http://app.localhost")
+		}
 		if s.cert != "" || s.key != "" {
 			return usagef("--tls-cert and --tls-key need --base-url: the https address that the certificate names")
 		}
@@ -159,6 +166,9 @@ func (s *stage) checkExposure() error {
 		return usagef("--base-url needs --tls-cert and --tls-key: elsewhere than on this machine browsers want a certificate")
 	}
 	s.base = &url.URL{Scheme: "https", Host: u.Host}
+	if err := s.checkAppURL(); err != nil {
+		return err
+	}
 	s.files = &certificateFiles{cert: s.cert, key: s.key, log: s.log}
 	return s.files.read()
 }
@@ -185,6 +195,9 @@ func (s *stage) open() (err error) {
 		}
 		s.samples = append(s.samples, l)
 		s.urls = append(s.urls, s.sampleURL(l))
+	}
+	if err = s.listenPhones(host, port+1+len(s.samples)); err != nil {
+		return err
 	}
 	s.client, err = s.httpClient()
 	return err
@@ -278,7 +291,7 @@ func (s *stage) httpClient() (*http.Client, error) {
 }
 
 func (s *stage) closeListeners() {
-	for _, l := range append([]net.Listener{s.house}, s.samples...) {
+	for _, l := range append([]net.Listener{s.house, s.phones}, s.samples...) {
 		if l != nil {
 			l.Close()
 		}
@@ -299,24 +312,19 @@ func (s *stage) doors(h *house) ([]served, []func(context.Context), error) {
 		return nil, nil, err
 	}
 	h.probes(d)
-	_, view := store.Bind[notice.Queue](h.db)
 	notes := map[string]string{}
 	for _, p := range s.campus.Demo.People {
 		notes[p.Username] = p.Note
 	}
 	pages := &demo.Pages{Facts: func() demo.Facts { return s.facts }, Notes: notes, Clock: s.clock, Texts: d.pages.Texts, Frame: d.pages,
-		Static: d.pages.Static, Door: d.door,
-		Outbox: func(ctx context.Context, limit int) (list []notice.Message, err error) {
-			err = view(ctx, func(q notice.Queue) (err error) {
-				list, err = q.RecentMessages(ctx, limit)
-				return err
-			})
-			return list, err
-		}}
+		Static: d.pages.Static, Door: d.door, Outbox: s.outbox(h), Incidents: incidentsOf(h)}
 	if err := pages.Routes(d.mux); err != nil {
 		return nil, nil, err
 	}
-	servers := []served{{server: d.door.Server(d.door.Wrap(d.mux)), listener: s.secure(s.house)}}
+	servers := []served{{server: d.door.Server(d.handler()), listener: s.secure(s.house)}}
+	if s.phones != nil {
+		servers = append(servers, served{server: d.app.Server(d.handler()), listener: s.secure(s.phones)})
+	}
 	for i, id := range s.campus.Demo.Samples {
 		site, err := s.sample(i, id)
 		if err != nil {
@@ -324,14 +332,9 @@ func (s *stage) doors(h *house) ([]served, []func(context.Context), error) {
 		}
 		servers = append(servers, served{server: d.door.Server(site), listener: s.secure(s.samples[i])})
 	}
-	tasks := h.background(d, map[string]courier.Channel{"mail": kept{}}, "")
+	tasks := h.background(d, map[string]courier.Channel{notice.Mail: s.kept, notice.Text: s.kept, notice.Voice: s.kept}, "")
 	return servers, tasks, nil
 }
-
-// kept is the demo's mail: accepted, and left in the outbox for everybody to read.
-type kept struct{}
-
-func (kept) Send(context.Context, courier.Letter) error { return nil }
 
 func (s *stage) sample(i int, id string) (http.Handler, error) {
 	kinds := []string{"library", "records"}
@@ -366,6 +369,9 @@ func (s *stage) welcome() string {
 			}
 		}
 	}
+	fmt.Fprintf(&b, "  %-15s %s\n", "Authenticator", s.facts.AppURL)
+	fmt.Fprintf(&b, "\n  Try the phone: sign in, choose Security page > Add > Authenticator app, and open the link in a second browser profile:\n"+
+		"  that profile is the phone. Without one: gatehouse dev phone --help%s\n", s.besides())
 	b.WriteString("\n  Who can sign in, and with what (the demo page shows each passcode, with the seconds left):\n\n")
 	for _, p := range s.facts.People {
 		how := "password  " + p.Password

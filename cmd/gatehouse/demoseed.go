@@ -44,11 +44,15 @@ func (s *stage) build(ctx context.Context) (*house, error) {
 		return nil, err
 	}
 	h, err := openHouse(ctx, houseConfig{Base: s.base, DSN: filepath.Join(s.dir, "gatehouse.db"), Node: "demo", Keyring: ring,
-		Campus: s.campus, Now: s.clock.Now, Log: s.log, Banner: "A demonstration: nobody here is real. People, passcodes and mail", BannerPath: "/demo"})
+		AppBase: s.app, Push: &pushSettings{Contact: s.contact()}, Campus: s.campus, Now: s.clock.Now, Log: s.log, Banner: "A demonstration: nobody here is real. People, passcodes and mail", BannerPath: "/demo"})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.seed(ctx, h); err != nil {
+	err = s.seed(ctx, h)
+	if err == nil {
+		err = h.openPush(ctx)
+	}
+	if err != nil {
 		h.close()
 		return nil, err
 	}
@@ -63,6 +67,7 @@ func (s *stage) seed(ctx context.Context, h *house) error {
 		return err
 	}
 	s.facts.BaseURL, s.facts.Issuer, s.facts.OutboxURL = h.issuer(), h.issuer(), h.issuer()+"/demo/outbox"
+	s.facts.AppURL = h.appOrigin()
 	var side errgroup.Group
 	side.Go(func() error {
 		_, err := h.keys.Turn(ctx)

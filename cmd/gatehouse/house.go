@@ -64,12 +64,14 @@ type house struct {
 	db      *store.DB
 	box     *secret.Box
 	methods map[method.Kind]method.Method
-	keys    *keys.Keeper
-	signin  *signin.Flow
-	enrol   *enrol.Flow
-	apps    *apps.Flow
-	manage  *manage.Flow
-	device  *device.Flow
+	// built are the same without the campus' limits, as the phone's flow knows them by their types.
+	built  map[method.Kind]method.Method
+	keys   *keys.Keeper
+	signin *signin.Flow
+	enrol  *enrol.Flow
+	apps   *apps.Flow
+	manage *manage.Flow
+	device *device.Flow
 	// hub wakes who waits on this node: pages, and phones.
 	hub *wake.Hub
 	// hosts are where pushes may go; pusher carries them, nil where there is no push or openPush was not called.
@@ -90,8 +92,12 @@ func openHouse(ctx context.Context, c houseConfig) (*house, error) {
 			return nil, err
 		}
 	}
-	if h.methods, err = h.newMethods(); err != nil {
+	if h.built, err = h.newMethods(); err != nil {
 		return nil, err
+	}
+	h.methods = map[method.Kind]method.Method{}
+	for kind, m := range h.built {
+		h.methods[kind] = c.limited(m)
 	}
 	h.db, err = store.Open(ctx, store.Config{DSN: c.DSN, Keyring: c.Keyring, Node: c.Node, Now: c.Now, Log: c.Log,
 		DefaultPolicy: policy.Default(), Enqueued: h.enqueued, Hub: h.hub})
@@ -124,7 +130,7 @@ func (h *house) flows() {
 	h.enrol = enrol.New(enrol.Deps{InTx: enrolInTx, View: enrolView, SignIn: h.signin, Methods: h.methods, Box: h.box,
 		Now: c.Now, AppOrigin: c.appOrigin(), Log: c.Log})
 	deviceInTx, deviceView := store.Bind[device.Store](h.db)
-	h.device = device.New(device.Deps{InTx: deviceInTx, View: deviceView, SignIn: h.signin, Methods: h.methods, Box: h.box, Keyring: c.Keyring,
+	h.device = device.New(device.Deps{InTx: deviceInTx, View: deviceView, SignIn: h.signin, Methods: h.built, Box: h.box, Keyring: c.Keyring,
 		Origin: c.appOrigin(), Server: c.issuer(), PushAllowed: h.pushAllowed, Now: c.Now, Log: c.Log})
 	appsInTx, appsView := store.Bind[apps.FlowStore](h.db)
 	h.apps = apps.New(apps.Deps{InTx: appsInTx, View: appsView, SignIn: h.signin, Keys: h.keys, Keyring: c.Keyring, Box: h.box, Now: c.Now,

@@ -46,7 +46,7 @@ func TestAResetReachesTheMember(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { h.courier(d.pages.Texts, channels).Run(ctx); close(done) }()
+	go func() { h.couriers(d.pages.Texts, channels)[0].Run(ctx); close(done) }()
 	defer func() { stop(); <-done }()
 
 	by := manage.CommandLine("tester")

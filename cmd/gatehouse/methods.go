@@ -43,7 +43,7 @@ func (h *house) newMethods() (map[method.Kind]method.Method, error) {
 	}
 	out := map[method.Kind]method.Method{}
 	for _, m := range list {
-		out[m.Traits().Kind] = c.limited(m)
+		out[m.Traits().Kind] = m
 	}
 	return out, nil
 }

@@ -22,6 +22,7 @@ import (
 type Facts struct {
 	BaseURL      string        `json:"base_url"`
 	Issuer       string        `json:"issuer"`
+	AppURL       string        `json:"app_url"` // the authenticator app's origin
 	People       []Person      `json:"people"`
 	Applications []Application `json:"applications"`
 	AdminToken   string        `json:"admin_token"`

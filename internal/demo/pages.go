@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"net/http"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/incident"
+	"github.com/gatehouse-id/gatehouse/internal/manage"
 	"github.com/gatehouse-id/gatehouse/internal/method/oath"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
 )
@@ -26,16 +29,28 @@ type Texts interface {
 	Notice(kind, locale string, params map[string]string) (subject, body string)
 }
 
+// Message is one in the outbox. Said is what a channel was given, zero until it was: only there a code is still to be read
+// once it is on its way.
+type Message struct {
+	notice.Message
+	Said Said
+}
+
+// Said is a message in words.
+type Said struct{ Subject, Body string }
+
 // Pages are the demo's own pages on the house's address.
 type Pages struct {
 	Facts  func() Facts
 	Notes  map[string]string // by username: what this person shows
 	Clock  *Clock
-	Outbox func(ctx context.Context, limit int) ([]notice.Message, error)
-	Texts  Texts
-	Frame  Frame
-	Static *httpdoor.Static
-	Door   *httpdoor.Door
+	Outbox func(ctx context.Context, limit int) ([]Message, error)
+	// Incidents gives the open ones, newest first.
+	Incidents func(ctx context.Context) ([]manage.Incident, error)
+	Texts     Texts
+	Frame     Frame
+	Static    *httpdoor.Static
+	Door      *httpdoor.Door
 
 	page *template.Template
 	css  string
@@ -80,8 +95,14 @@ type personView struct {
 }
 
 type mailView struct {
-	Subject, To, Body string
-	At                time.Time
+	Channel, Subject, To, Body string
+	At                         time.Time
+}
+
+type incidentView struct {
+	What, Who, From string
+	Count           int
+	At              time.Time
 }
 
 type demoView struct {
@@ -92,12 +113,14 @@ type demoView struct {
 	Ahead   string
 	Moves   any
 	Mails   []mailView
+	Cases   []incidentView
 	URL     string
+	App     string
 }
 
 func (p *Pages) show(w http.ResponseWriter, r *http.Request) error {
 	facts, now := p.Facts(), p.Clock.Now()
-	v := demoView{CSS: p.css, JS: p.js, Now: now.UTC(), Ahead: span(p.Clock.Ahead()), Moves: moves, URL: facts.OutboxURL}
+	v := demoView{CSS: p.css, JS: p.js, Now: now.UTC(), Ahead: span(p.Clock.Ahead()), Moves: moves, URL: facts.OutboxURL, App: facts.AppURL}
 	for _, a := range facts.Applications {
 		if a.URL != "" {
 			v.Apps = append(v.Apps, a)
@@ -113,6 +136,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request) error {
 	}
 	var err error
 	if v.Mails, err = p.mails(r.Context(), 30); err != nil {
+		return err
+	}
+	if v.Cases, err = p.cases(r.Context()); err != nil {
 		return err
 	}
 	var body bytes.Buffer
@@ -138,8 +164,34 @@ func (p *Pages) mails(ctx context.Context, limit int) ([]mailView, error) {
 	}
 	out := make([]mailView, 0, len(list))
 	for _, m := range list {
-		subject, body := p.Texts.Notice(m.Kind, m.Locale, m.Params)
-		out = append(out, mailView{Subject: subject, To: m.To, Body: body, At: m.Created.UTC()})
+		if m.Said == (Said{}) { // not on its way yet
+			params := maps.Clone(m.Params)
+			if !m.Code.Empty() {
+				if params == nil {
+					params = map[string]string{}
+				}
+				params["Code"] = m.Code.Reveal()
+			}
+			m.Said.Subject, m.Said.Body = p.Texts.Notice(m.Kind, m.Locale, params)
+		}
+		out = append(out, mailView{Channel: m.Channel, Subject: m.Said.Subject, To: m.To, Body: m.Said.Body, At: m.Created.UTC()})
+	}
+	return out, nil
+}
+
+// incidentWords say what happened.
+var incidentWords = map[string]string{
+	incident.Reported: "“No, it’s not me”", incident.Flood: "More requests than one person answers", incident.Cap: "A limit of text messages or calls was reached",
+}
+
+func (p *Pages) cases(ctx context.Context) ([]incidentView, error) {
+	list, err := p.Incidents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]incidentView, 0, len(list))
+	for _, i := range list {
+		out = append(out, incidentView{What: incidentWords[i.Kind], Who: i.Username, From: i.Personal["address"], Count: i.Count, At: i.Opened.UTC()})
 	}
 	return out, nil
 }
@@ -152,7 +204,7 @@ func (p *Pages) outbox(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := make([]map[string]any, 0, len(mails))
 	for _, m := range mails {
-		out = append(out, map[string]any{"to": m.To, "subject": m.Subject, "body": m.Body, "at": m.At})
+		out = append(out, map[string]any{"channel": m.Channel, "to": m.To, "subject": m.Subject, "body": m.Body, "at": m.At})
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	httpdoor.WriteJSON(w, http.StatusOK, out)
