@@ -82,6 +82,10 @@ func (d *Door) Answer(w http.ResponseWriter, r *http.Request, kind Kind, err err
 		return
 	}
 	h.Set("Cache-Control", "no-store")
+	if d.problem != nil {
+		WriteJSON(w, status, d.problem(r, f, id))
+		return
+	}
 	WriteJSON(w, status, map[string]string{"error": f.Code, "message": f.Public, "request_id": id})
 }
 

@@ -53,6 +53,9 @@ func (d *Door) Caller(w http.ResponseWriter, r *http.Request, door string) signi
 	return c
 }
 
+// Language is the one that a request asks for, as far as there are texts in it.
+func (d *Door) Language(r *http.Request) string { return d.locale(r.Header.Get("Accept-Language")) }
+
 // SetBrowser writes the browser cookie.
 func SetBrowser(w http.ResponseWriter, token secret.String) {
 	setCookie(w, BrowserCookie, token.Reveal(), int(BrowserFor/time.Second))

@@ -75,7 +75,9 @@ type Config struct {
 	// FloodRate (requests per second and address) and FloodBurst; 0: the defaults, negative rate: no bound.
 	FloodRate, FloodBurst int
 	// Errors renders pages; nil: plain text.
-	Errors  ErrorPages
+	Errors ErrorPages
+	// Problem gives what an API's error answers as JSON; nil: {error, message, request_id}.
+	Problem func(r *http.Request, f *fault.Error, requestID string) any
 	Metrics Metrics
 	// Log gets one line a request; nil: discarded.
 	Log *slog.Logger
@@ -93,6 +95,7 @@ type Door struct {
 	proxies []netip.Prefix
 	flood   *flood
 	errors  ErrorPages
+	problem func(*http.Request, *fault.Error, string) any
 	metrics Metrics
 	log     *slog.Logger
 	now     func() time.Time
@@ -110,7 +113,7 @@ func New(c Config) (*Door, error) {
 		return nil, errors.New("httpdoor: the base URL is scheme, host and port alone, like https://signin.example.ac.uk")
 	}
 	d := &Door{
-		base: c.Base, proxies: c.TrustedProxies, errors: c.Errors, metrics: c.Metrics,
+		base: c.Base, proxies: c.TrustedProxies, errors: c.Errors, problem: c.Problem, metrics: c.Metrics,
 		log: c.Log, now: c.Now, locale: c.Locale, ids: newRequestIDs(),
 		cross: http.NewCrossOriginProtection(), hsts: c.Base.Scheme == "https",
 	}
@@ -211,8 +214,11 @@ func (k Kind) String() string {
 }
 
 // Fallback registers "/" on mux: 405 with Allow where another method would do, else 404.
-func (d *Door) Fallback(mux *http.ServeMux) {
-	d.Handle(mux, Entry, "/", func(w http.ResponseWriter, r *http.Request) error {
+func (d *Door) Fallback(mux *http.ServeMux) { d.FallbackAs(mux, Entry) }
+
+// FallbackAs is Fallback with the errors of another kind.
+func (d *Door) FallbackAs(mux *http.ServeMux, kind Kind) {
+	d.Handle(mux, kind, "/", func(w http.ResponseWriter, r *http.Request) error {
 		var allow []string
 		probe := *r
 		for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {

@@ -67,6 +67,10 @@ func (s *Static) Add(name string, content []byte) string {
 		kind = "image/svg+xml"
 	case ".png":
 		kind = "image/png"
+	case ".html":
+		kind = "text/html; charset=utf-8"
+	case ".json":
+		kind = "application/json"
 	}
 	a := &asset{kind: []string{kind}, etag: []string{`"` + hash + `"`}, plain: content, size: []string{strconv.Itoa(len(content))}}
 	var z bytes.Buffer
@@ -104,6 +108,7 @@ func (s *Static) Addresses() []string {
 
 var (
 	immutable  = []string{"public, max-age=31536000, immutable"}
+	revalidate = []string{"no-cache"}
 	varyEnc    = []string{"Accept-Encoding"}
 	gzipCoding = []string{"gzip"}
 	crossOK    = []string{"same-origin"}
@@ -115,15 +120,31 @@ func (s *Static) Serve(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return errNotFound
 	}
+	a.write(w, r, immutable)
+	return nil
+}
+
+// ServeNamed serves a file under a name that stays the same when its content changes: browsers keep it and ask each time
+// whether it is still the newest.
+func (s *Static) ServeNamed(w http.ResponseWriter, r *http.Request, name string) error {
+	a, ok := s.byPath[s.byName[name]]
+	if !ok {
+		return errNotFound
+	}
+	a.write(w, r, revalidate)
+	return nil
+}
+
+func (a *asset) write(w http.ResponseWriter, r *http.Request, caching []string) {
 	h := w.Header()
 	h["Content-Type"] = a.kind
-	h["Cache-Control"] = immutable
+	h["Cache-Control"] = caching
 	h["Etag"] = a.etag
 	h["Vary"] = varyEnc
 	h["Cross-Origin-Resource-Policy"] = crossOK
 	if r.Header.Get("If-None-Match") == a.etag[0] {
 		w.WriteHeader(http.StatusNotModified)
-		return nil
+		return
 	}
 	body := a.plain
 	if a.compressed != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
@@ -137,7 +158,6 @@ func (s *Static) Serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodHead {
 		w.Write(body)
 	}
-	return nil
 }
 
 func acceptsGzip(header string) bool {
