@@ -8,11 +8,11 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/method"
 )
 
-const credentialColumns = "id, person, kind, name, handle, state, pending, created, last_used, version"
+const credentialColumns = "id, person, kind, name, handle, state, pending, device, held_until, created, last_used, version"
 
 func credentialFields(c *method.Credential) []any {
-	return []any{&c.ID, &c.Person, (*string)(&c.Kind), &c.Name, &c.Handle, &c.State, &c.Pending,
-		timeTo{&c.Created}, timeTo{&c.LastUsed}, &c.Version}
+	return []any{&c.ID, &c.Person, (*string)(&c.Kind), &c.Name, &c.Handle, &c.State, &c.Pending, &c.Device,
+		timeTo{&c.HeldUntil}, timeTo{&c.Created}, timeTo{&c.LastUsed}, &c.Version}
 }
 
 func credentialPlace(id string) string { return "credentials/state/" + id }
@@ -54,9 +54,9 @@ func (t *Tx) CredentialByHandle(ctx context.Context, kind method.Kind, handle []
 
 // AddCredential implements method.Store.
 func (t *Tx) AddCredential(ctx context.Context, c method.Credential) error {
-	n, err := t.exec(`INSERT INTO credentials (`+credentialColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+	n, err := t.exec(`INSERT INTO credentials (`+credentialColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT DO NOTHING`, c.ID, c.Person, string(c.Kind), c.Name, c.Handle,
-		t.db.cfg.Keyring.Seal(credentialPlace(c.ID), c.State), c.Pending, c.Created, c.LastUsed, c.Version)
+		t.db.cfg.Keyring.Seal(credentialPlace(c.ID), c.State), c.Pending, c.Device, c.HeldUntil, c.Created, c.LastUsed, c.Version)
 	return atMostOne(n, err, taken("credential"))
 }
 
@@ -74,7 +74,10 @@ func (t *Tx) TouchCredential(ctx context.Context, id string, used time.Time) err
 	return atMostOne(n, err, changed("credential"))
 }
 
-// RemoveCredential implements method.Store.
+// RemoveCredential implements method.Store. A device goes with all that is on it.
 func (t *Tx) RemoveCredential(ctx context.Context, person, id string) (bool, error) {
-	return did(t.exec("DELETE FROM credentials WHERE id = $1 AND person = $2", id, person))
+	if id == "" { // what lies on no device has "" there
+		return false, nil
+	}
+	return did(t.exec("DELETE FROM credentials WHERE person = $1 AND (id = $2 OR device = $2)", person, id))
 }

@@ -11,11 +11,11 @@ import (
 )
 
 const personColumns = `id, username, email, display_name, given_name, family_name, locale, group_names, role_names,
-	state, lead, audit_key, created, updated, version`
+	state, lead, new_password, audit_key, created, updated, version`
 
 func personFields(p *people.Person) []any {
 	return []any{(*string)(&p.ID), &p.Username, &p.Email, &p.DisplayName, &p.GivenName, &p.FamilyName, &p.Locale,
-		jsonTo{&p.Groups}, jsonTo{&p.Roles}, (*uint8)(&p.State), &p.Lead, &p.AuditKey,
+		jsonTo{&p.Groups}, jsonTo{&p.Roles}, (*uint8)(&p.State), &p.Lead, &p.NewPassword, &p.AuditKey,
 		timeTo{&p.Created}, timeTo{&p.Updated}, &p.Version}
 }
 
@@ -65,10 +65,10 @@ func (t *Tx) AddPerson(ctx context.Context, p people.Person) error {
 		return err
 	}
 	n, err := t.exec(`INSERT INTO people (id, username, username_norm, email, email_norm, display_name, given_name, family_name,
-		locale, group_names, role_names, state, lead, audit_key, created, updated, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
+		locale, group_names, role_names, state, lead, new_password, audit_key, created, updated, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
 		string(p.ID), p.Username, username, p.Email, orNull(people.Normalise(p.Email)), p.DisplayName, p.GivenName, p.FamilyName,
-		p.Locale, groups, roles, int64(p.State), p.Lead, p.AuditKey, p.Created, p.Updated, p.Version)
+		p.Locale, groups, roles, int64(p.State), p.Lead, p.NewPassword, p.AuditKey, p.Created, p.Updated, p.Version)
 	return atMostOne(n, err, errNameTaken)
 }
 
@@ -125,9 +125,9 @@ func (t *Tx) UpdatePerson(ctx context.Context, p people.Person) error {
 	}
 	n, err := t.exec(`UPDATE people SET username = $1, username_norm = $2, email = $3, email_norm = $4, display_name = $5,
 		given_name = $6, family_name = $7, locale = $8, group_names = $9, role_names = $10, state = $11, lead = $12,
-		updated = $13, version = version + 1 WHERE id = $14 AND version = $15`,
+		new_password = $13, updated = $14, version = version + 1 WHERE id = $15 AND version = $16`,
 		p.Username, username, p.Email, orNull(email), p.DisplayName, p.GivenName, p.FamilyName, p.Locale, groups, roles,
-		int64(p.State), p.Lead, p.Updated, string(p.ID), p.Version)
+		int64(p.State), p.Lead, p.NewPassword, p.Updated, string(p.ID), p.Version)
 	return atMostOne(n, err, changed("people"))
 }
 
@@ -180,7 +180,8 @@ func (t *Tx) ErasePerson(ctx context.Context, id people.ID, by, door string, at 
 	}
 	// What stands in the normalised column is unique and nobody's name: CheckUsername refuses colons.
 	n, err := t.exec(`UPDATE people SET username = '', username_norm = $1, email = '', email_norm = NULL, display_name = '', given_name = '',
-		family_name = '', locale = '', group_names = '[]', role_names = '[]', state = $2, lead = '', audit_key = NULL, updated = $3,
+		family_name = '', locale = '', group_names = '[]', role_names = '[]', state = $2, lead = '', new_password = FALSE,
+		audit_key = NULL, updated = $3,
 		version = version + 1 WHERE id = $4 AND version = $5`, "erased:"+string(id), int64(people.Left), at, string(id), p.Version)
 	if err := atMostOne(n, err, changed("people")); err != nil {
 		return err
@@ -189,6 +190,9 @@ func (t *Tx) ErasePerson(ctx context.Context, id people.ID, by, door string, at 
 		"DELETE FROM credentials WHERE person = $1", "DELETE FROM sessions WHERE person = $1",
 		"DELETE FROM remembered_browsers WHERE person = $1", "DELETE FROM known_browsers WHERE person = $1",
 		"DELETE FROM invitations WHERE person = $1", "DELETE FROM messages WHERE person = $1", "DELETE FROM attempts WHERE person = $1",
+		"DELETE FROM deliveries WHERE challenge IN (SELECT id FROM challenges WHERE person = $1)",
+		"DELETE FROM challenges WHERE person = $1", "DELETE FROM blocks WHERE person = $1", "DELETE FROM pairings WHERE person = $1",
+		"UPDATE incidents SET sealed = NULL WHERE person = $1",
 	} {
 		if _, err := t.exec(q, string(id)); err != nil {
 			return err

@@ -90,8 +90,8 @@ func (e *pgEngine) once(ctx context.Context, db *DB, fn func(*Tx) error) (again 
 	}
 	tx := &Tx{db: db, c: &pgConn{ctx, sqlTx}}
 	defer func() {
+		sqlTx.Rollback() // nothing after a commit; also where fn ended its goroutine
 		if err != nil {
-			sqlTx.Rollback()
 			again = repeatable(err) || repeatable(tx.broken)
 		}
 	}()

@@ -6,8 +6,11 @@ import (
 
 	"github.com/gatehouse-id/gatehouse/internal/apps"
 	"github.com/gatehouse-id/gatehouse/internal/audit"
+	"github.com/gatehouse-id/gatehouse/internal/device"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
+	"github.com/gatehouse-id/gatehouse/internal/incident"
 	"github.com/gatehouse-id/gatehouse/internal/keys"
+	"github.com/gatehouse-id/gatehouse/internal/manage"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
@@ -33,6 +36,9 @@ var _ interface {
 	notice.Queue
 	audit.Reader
 	policy.Records
+	device.Store
+	incident.Store
+	manage.Store
 } = (*store.Tx)(nil)
 
 func TestPostgreSQL(t *testing.T) {

@@ -26,6 +26,8 @@ type Tx struct {
 	dirty    map[string]bool
 	// after runs once the transaction is durable.
 	after []func()
+	// topics are woken then.
+	topics []string
 }
 
 // conn runs statements in the transaction that is open on it.
@@ -45,6 +47,7 @@ func (t *Tx) committed() {
 	for _, f := range t.after {
 		f()
 	}
+	t.db.woken(t.topics)
 }
 
 var errReadOnly = fmt.Errorf("store: a view cannot write")

@@ -2,12 +2,15 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/apps"
+	"github.com/gatehouse-id/gatehouse/internal/device"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/incident"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
 	"github.com/gatehouse-id/gatehouse/internal/people"
@@ -73,6 +76,28 @@ func everyField(t *testing.T, db *store.DB) {
 			list, err := tx.RecentMessages(ctx, 1)
 			return list[0], err
 		})
+	roundTrip(t, db, "challenge", func(tx *store.Tx, v signin.Challenge) error { return tx.AddChallenge(ctx, v) },
+		func(tx *store.Tx, v signin.Challenge) (signin.Challenge, error) { return tx.ChallengeByID(ctx, v.ID) })
+	roundTrip(t, db, "delivery", func(tx *store.Tx, v signin.Delivery) error { return tx.SaveDelivery(ctx, v) },
+		func(tx *store.Tx, v signin.Delivery) (signin.Delivery, error) {
+			list, err := tx.DeliveriesOf(ctx, v.Challenge)
+			return list[0], err
+		})
+	roundTrip(t, db, "pairing", func(tx *store.Tx, v enrol.Pairing) error { return tx.AddPairing(ctx, v) },
+		func(tx *store.Tx, v enrol.Pairing) (enrol.Pairing, error) { return tx.PairingByID(ctx, v.ID) })
+	roundTrip(t, db, "incident", func(tx *store.Tx, v incident.Incident) error { return tx.AddIncident(ctx, v) },
+		func(tx *store.Tx, v incident.Incident) (incident.Incident, error) { return tx.IncidentByID(ctx, v.ID) })
+	roundTrip(t, db, "endpoint", func(tx *store.Tx, v device.Endpoint) error {
+		if _, err := tx.RemoveCredential(ctx, filled[method.Credential](1).Person, v.Credential); err != nil {
+			return err
+		}
+		phone := method.Credential{ID: v.Credential, Person: v.Person, Kind: method.App}
+		return errors.Join(tx.AddCredential(ctx, phone), tx.SaveEndpoint(ctx, v))
+	},
+		func(tx *store.Tx, v device.Endpoint) (device.Endpoint, error) {
+			list, err := tx.EndpointsOf(ctx, v.Person)
+			return list[0], err
+		})
 	application := filled[apps.Application](1)
 	application.Version = 0
 	do(t, db, func(tx *store.Tx) error { return tx.SaveApplication(ctx, application) })
@@ -115,6 +140,14 @@ func absent(t *testing.T, db *store.DB) {
 			"grant":        func() error { _, err := tx.GrantByID(ctx, "no"); return err },
 			"access token": func() error { _, err := tx.AccessTokenByHash(ctx, []byte("no")); return err },
 			"API token":    func() error { _, err := tx.TokenByHash(ctx, []byte("no")); return err },
+			"challenge":    func() error { _, err := tx.ChallengeByID(ctx, "no"); return err },
+			"of attempt":   func() error { _, err := tx.ChallengeOfAttempt(ctx, "no"); return err },
+			"pairing":      func() error { _, err := tx.PairingByID(ctx, "no"); return err },
+			"link":         func() error { _, err := tx.PairingByToken(ctx, []byte("no")); return err },
+			"empty link":   func() error { _, err := tx.PairingByToken(ctx, nil); return err },
+			"code":         func() error { _, err := tx.PairingByCode(ctx, []byte("no")); return err },
+			"empty code":   func() error { _, err := tx.PairingByCode(ctx, nil); return err },
+			"incident":     func() error { _, err := tx.IncidentByID(ctx, "no"); return err },
 			"setting":      func() error { _, err := tx.Setting(ctx, "no"); return err },
 		} {
 			wantKind(t, name, ask(), fault.NotFound)

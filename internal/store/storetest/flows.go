@@ -302,7 +302,7 @@ func outbox(t *testing.T, db *store.DB) {
 	ctx := context.Background()
 	do(t, db, func(tx *store.Tx) error {
 		for i := range 40 {
-			m := notice.Message{ID: string(rune('A' + i)), Kind: "k", Created: start, NotUntil: start}
+			m := notice.Message{ID: string(rune('A' + i)), Channel: notice.Mail, Kind: "k", Created: start, NotUntil: start}
 			if i == 39 {
 				m.NotUntil = start.Add(time.Hour)
 			}
@@ -315,7 +315,7 @@ func outbox(t *testing.T, db *store.DB) {
 	claimed := make(chan string, 100)
 	race(t, 10, func(int) (bool, error) {
 		return true, db.InTx(ctx, func(tx *store.Tx) error {
-			list, err := tx.ClaimMessages(ctx, start, start.Add(time.Minute), 5)
+			list, err := tx.ClaimMessages(ctx, mail, start, start.Add(time.Minute), 5)
 			for _, m := range list {
 				claimed <- m.ID
 			}
@@ -334,7 +334,7 @@ func outbox(t *testing.T, db *store.DB) {
 		t.Errorf("claimed %d, the one not due: %v", len(seen), seen[string(rune('A'+39))])
 	}
 	do(t, db, func(tx *store.Tx) error {
-		list, err := tx.ClaimMessages(ctx, start.Add(time.Minute), start.Add(2*time.Minute), 1000)
+		list, err := tx.ClaimMessages(ctx, mail, start.Add(time.Minute), start.Add(2*time.Minute), 1000)
 		if err != nil || len(list) != 39 {
 			t.Fatalf("after the leases: %d %v", len(list), err)
 		}
@@ -344,7 +344,7 @@ func outbox(t *testing.T, db *store.DB) {
 				return err
 			}
 		}
-		list, err = tx.ClaimMessages(ctx, start.Add(3*time.Minute), start.Add(4*time.Minute), 1000)
+		list, err = tx.ClaimMessages(ctx, mail, start.Add(3*time.Minute), start.Add(4*time.Minute), 1000)
 		if len(list) != 37 {
 			t.Errorf("sent and given up come again: %d", len(list))
 		}

@@ -182,7 +182,7 @@ func views(t *testing.T, db *store.DB) {
 	if err := db.View(ctx, func(tx *store.Tx) error { _, err := tx.EndSessionsOf(ctx, "p", ""); return err }); err == nil {
 		t.Error("a view deleted")
 	}
-	if err := db.View(ctx, func(tx *store.Tx) error { _, err := tx.ClaimMessages(ctx, start, start, 1); return err }); err == nil {
+	if err := db.View(ctx, func(tx *store.Tx) error { _, err := tx.ClaimMessages(ctx, mail, start, start, 1); return err }); err == nil {
 		t.Error("a view claimed")
 	}
 	do(t, db, func(tx *store.Tx) error { return tx.SaveSetting(ctx, "a", []byte("1")) })

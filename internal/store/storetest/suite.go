@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"sync"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/notice"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/store"
 )
 
@@ -58,6 +61,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		t.Run(c.name, func(t *testing.T) { c.body(t, open(t)) })
 	}
 }
+
+// mail is what the outbox is asked for where the channel does not matter.
+var mail = []string{notice.Mail}
 
 // start is the suite's present; the ports take time as an argument.
 var start = time.Date(2026, 9, 1, 8, 0, 0, 123_000, time.UTC)
@@ -137,6 +143,12 @@ func fill(v reflect.Value, n *int) {
 	case *[]byte:
 		*x = fmt.Appendf(nil, "bytes-%d", *n)
 		return
+	case *json.RawMessage:
+		*x = fmt.Appendf(nil, "{\"n\": %d}", *n)
+		return
+	case *secret.String:
+		*x = secret.NewString(fmt.Sprintf("secret-%d", *n))
+		return
 	}
 	switch v.Kind() {
 	case reflect.String:
@@ -166,6 +178,9 @@ func fill(v reflect.Value, n *int) {
 			fill(e, n)
 			v.SetMapIndex(k, e)
 		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), n)
 	case reflect.Interface: // a key's own test covers it
 	default:
 		panic("storetest: fill does not know " + v.Type().String())
