@@ -5,7 +5,8 @@
 //	                                                                           ▼ one transaction
 //	page ─► confirm ─────────────────────► TakeProof, change, audit entry, notice, other sessions end
 //
-//	Invitation (desk, command line): one-time secret, typed, POST, expiring ─► a first method ─► Active
+//	Invitation (desk, command line, mail): one-time secret, typed, POST, expiring ─► a first method ─► Active
+//	password alone, where the campus says so (policy.FirstEnrolment) ─► the same, one hour, on hold
 //
 // Nobody adds, removes or renames a method with a session alone; a proof is five minutes old at most and is used once.
 package enrol
@@ -34,7 +35,7 @@ type Invitation struct {
 	Hash   []byte // of the secret; at least 128 bits
 	// Browser is set at first use: from then on only that browser may go on.
 	Browser []byte
-	Purpose string // "first-administrator", "invitation", "reset"
+	Purpose string // PurposeFirstAdministrator, PurposePasswordOnly, "invitation", "reset"
 	Created time.Time
 	Expires time.Time
 	By      string // who issued it, as audit.Entry.Actor

@@ -82,11 +82,7 @@ func (f *Flow) OpenInvitation(ctx context.Context, caller signin.Caller, typed s
 				return err
 			}
 		}
-		w = Welcome{Person: person, Purpose: inv.Purpose, Expires: inv.Expires}
-		if w.Kinds, err = f.usefulKinds(ctx, s, person, inv.Purpose); err != nil {
-			return err
-		}
-		w.Ref, err = f.Box.Pack("invitation", bound(caller, ""), opened{hash}, inv.Expires)
+		w, err = f.welcome(ctx, s, caller, inv, person)
 		return err
 	})
 	if err == nil {
@@ -96,6 +92,17 @@ func (f *Flow) OpenInvitation(ctx context.Context, caller signin.Caller, typed s
 		return Welcome{}, err
 	}
 	return w, nil
+}
+
+// welcome is an invitation that is open in this browser.
+func (f *Flow) welcome(ctx context.Context, s Store, caller signin.Caller, inv Invitation, p people.Person) (Welcome, error) {
+	w := Welcome{Person: p, Purpose: inv.Purpose, Expires: inv.Expires}
+	var err error
+	if w.Kinds, err = f.usefulKinds(ctx, s, p, inv.Purpose); err != nil {
+		return Welcome{}, err
+	}
+	w.Ref, err = f.Box.Pack("invitation", bound(caller, ""), opened{inv.Hash}, inv.Expires)
+	return w, err
 }
 
 // refuseInvitation records a wrong secret, sparingly, and says what to answer.
@@ -137,6 +144,12 @@ func (f *Flow) resume(ctx context.Context, s Store, caller signin.Caller, ref st
 	inv, p, err := f.invitation(ctx, s, caller, o.Hash)
 	if err == nil && inv.Browser == nil {
 		err = errInvitation
+	}
+	if err == nil && inv.Purpose == PurposePasswordOnly {
+		inForce, e := s.PolicyInForce(ctx)
+		if err = e; err == nil && !inForce.FirstEnrolment.PasswordOnly {
+			err = errInvitation // taken back meanwhile
+		}
 	}
 	return inv, p, err
 }

@@ -125,14 +125,7 @@ func (f *Flow) StartPairing(ctx context.Context, caller signin.Caller) (PairingV
 // StartFirstPairing begins one by an invitation.
 func (f *Flow) StartFirstPairing(ctx context.Context, caller signin.Caller, ref string) (PairingView, error) {
 	return f.startPairing(ctx, caller, ref, func(ctx context.Context, s Store) (began, error) {
-		inv, p, err := f.resume(ctx, s, caller, ref)
-		if err == nil {
-			err = f.mayBeFirst(inv, p, method.App)
-		}
-		if err != nil {
-			return began{}, err
-		}
-		all, err := s.CredentialsOf(ctx, string(p.ID))
+		inv, p, all, err := f.mayOfferFirst(ctx, s, caller, ref, method.App)
 		return began{person: p, owned: all, invitation: inv, now: f.Now()}, err
 	})
 }
@@ -149,19 +142,15 @@ type began struct {
 
 func (f *Flow) startPairing(ctx context.Context, caller signin.Caller, ref string,
 	who func(context.Context, Store) (began, error)) (PairingView, error) {
-	built, err := f.method(method.App)
-	if err != nil {
-		return PairingView{}, err
-	}
 	var p Pairing
 	var open sealedPairing
-	err = f.InTx(ctx, func(s Store) error {
+	err := f.InTx(ctx, func(s Store) error {
 		b, err := who(ctx, s)
 		if err != nil {
 			return err
 		}
-		if limit := built.Traits().Limit; len(counted(b.owned, method.App)) >= limit {
-			return errLimit(limit)
+		if err := f.withinLimit(method.App, b.owned); err != nil {
+			return err
 		}
 		var token secret.String
 		p, token, open.Code = NewPairing(b.now, b.person)
@@ -316,6 +305,10 @@ func (f *Flow) paired(ctx context.Context, s Store, caller signin.Caller, b bega
 		}
 	}
 	c := method.Credential{ID: p.Credential, Person: p.Person, Name: cleanName(name, brought.Label), Created: b.now}
+	var err error
+	if c.HeldUntil, err = heldUntil(ctx, s, b.invitation, b.now); err != nil {
+		return err
+	}
 	if err := AddPhone(ctx, s, brought, c, f.Methods[method.App].Traits().Limit); err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (f *Flow) sendOffer(ctx context.Context, caller signin.Caller, kind method.
 		if err != nil {
 			return err
 		}
-		entry := signin.Entry(caller, now, to.person, "method.code_sent", audit.Done)
+		entry := signin.Entry(caller, now, to.person, "code.sent", audit.Done)
 		entry.Detail["method"] = string(kind)
 		for _, one := range out {
 			entry.Detail["via"], entry.Detail["country"] = one.Channel, one.Country
