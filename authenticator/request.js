@@ -47,12 +47,11 @@ function facts({ request, entry }) {
   const at = new Intl.DateTimeFormat(navigator.language, { timeStyle: "short" }).format(new Date((request.created - (entry.skew ?? 0)) * 1000));
   return h("dl.facts", null,
     fact(t("request.application"), h("strong", null, shown(request.application))),
-    fact(t("request.place"), clean(request.place) ? shown(request.place) : t("request.nowhere")),
+    fact(t("request.place"), clean(request.place) ? shown(request.place) : t("request.nowhere"), h("small", null, t("request.unsure"))),
     fact(t("request.agent"), clean(request.agent) ? shown(request.agent) : t("request.noagent"),
       h("small", null, t(request.known ? "request.known" : "request.new"))),
-    h("div.pairs", null,
-      fact(t("request.time"), at),
-      fact(t("request.address"), shown(request.address))));
+    fact(t("request.time"), at),
+    fact(t("request.address"), shown(request.address)));
 }
 
 /** clock tells how long the request still waits, warns once, and gives more time for a press. */
@@ -93,10 +92,10 @@ function numberForm(item, trouble) {
     const only = input.value.normalize("NFKC").replace(/\D/g, "").slice(0, digits);
     if (only !== input.value) input.value = only;
   });
-  const approve = h("button.button", { type: "submit" }, icon("done", true), t("request.approve"));
-  const form = h("form.match", { novalidate: true },
-    h("label", { for: "number" }, t("request.number")),
-    h("p.hint", { id: "number-hint" }, t(digits === 2 ? "request.two" : "request.many", { digits })), input);
+  const approve = h("button.button", { type: "submit", form: "match" }, icon("done", true), t("request.approve"));
+  const form = h("form" + (digits > 3 ? ".match" : ".match.beside"), { id: "match", novalidate: true },
+    h("div", null, h("label", { for: "number" }, t("request.number")),
+      h("p.hint", { id: "number-hint" }, t(digits === 2 ? "request.two" : "request.many", { digits }))), input);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (input.value.length !== digits) {
@@ -108,7 +107,6 @@ function numberForm(item, trouble) {
     input.removeAttribute("aria-invalid");
     busy(approve, () => answer(item, "approve", input.value, trouble));
   });
-  approve.setAttribute("form", form.id = "match");
   return { form, approve };
 }
 
@@ -137,7 +135,7 @@ screen("request", (id) => {
     else count();
   });
   return {
-    title: t("request.title"), parts: [whose(item), facts(item), p(t("request.unsure"), ".small.muted"), trouble, form,
+    title: t("request.title"), parts: [whose(item), facts(item), trouble, form,
       more(t("request.unseen"), p(t("request.unseen.same")), p(t("request.unseen.none"))), time.line, others],
     acts: [approve, button(t("request.notme"), () => go("report", id), ".quiet.warn", "stop")],
     leave() { time.end(); off(); },

@@ -39,7 +39,7 @@ export async function show({ first } = {}) {
   document.title = next.title + " · " + t("app.name");
   const heading = h("h1", { tabindex: "-1", class: next.quiet ? "hide" : null }, next.title);
   document.getElementById("main").replaceChildren(
-    h("div.body", null, heading, next.parts), next.acts?.length ? h("div.acts", null, next.acts) : "");
+    h("div.body" + (next.centre ? ".middle" : ""), null, heading, next.parts), next.acts?.length ? h("div.acts", null, next.acts) : "");
   document.getElementById("top").replaceChildren(bar(next));
   scrollTo(0, 0);
   if (!first) (next.focus ?? heading).focus({ preventScroll: true });

@@ -3,11 +3,11 @@
 
 const version = "";
 const cache = "gatehouse-" + version;
-const files = ["/", "/app.js", "/accounts.js", "/house.js", "/keep.js", "/move.js", "/page.js", "/pair.js", "/passcode.js", "/push.js", "/qr.js",
+const files = ["/", "/app.js", "/accounts.js", "/house.js", "/keep.js", "/move.js", "/page.js", "/pair.js", "/passcode.js", "/push.js",
   "/request.js", "/route.js", "/scan.js", "/watch.js", "/wire.js", "/app.css", "/en.json", "/icon.svg", "/icon-192.png"];
 
 addEventListener("install", (event) => event.waitUntil(
-  caches.open(cache).then((c) => c.addAll(files.map((file) => new Request(file, { cache: "reload" }))))));
+  caches.open(cache).then((c) => c.addAll(files.map((file) => new Request(file, { cache: "no-cache" }))))));
 
 addEventListener("activate", (event) => event.waitUntil((async () => {
   for (const name of await caches.keys()) if (name !== cache) await caches.delete(name);
