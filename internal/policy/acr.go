@@ -75,6 +75,10 @@ func amr(ps proofs) []string {
 			put("pop")
 		case e.Kind == method.TOTP:
 			put("otp")
+		case e.Kind == method.App:
+			put("swk") // the phone's key is software
+		case e.Kind == method.Phone:
+			put("sms")
 		}
 		if e.PhishingResistant && e.UserVerified {
 			put("user")

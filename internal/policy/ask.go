@@ -103,10 +103,12 @@ func (p Policy) reachable(g goal, in Input, ps proofs) bool {
 }
 
 // Order sorts kinds for a menu: the member's lead where policy lets it lead, then those that may lead, then the
-// rest, each the strongest first.
+// rest, each the strongest first. Fallbacks (a text message, recovery codes) never lead and come last.
 func (p Policy) Order(lead method.Kind, kinds []method.Kind, traits map[method.Kind]method.Traits) []method.Kind {
 	class := func(k method.Kind) int {
 		switch {
+		case traits[k].Fallback:
+			return 3
 		case len(p.Leads) > 0 && !slices.Contains(p.Leads, k):
 			return 2
 		case k == lead:

@@ -5,13 +5,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/method"
 )
 
 // Problem is one thing in a policy that cannot be put in force.
 type Problem struct {
 	Rule  int    // index in Policy.Rules, or -1
 	Name  string // the rule's name, or the strength's
-	Field string // "name", "state", "strength", "max_age", "remember", "people", "applications", "acts", "strengths", "acr", "session", "leads"
+	Field string // "name", "state", "strength", "max_age", "remember", "people", "applications", "acts", "strengths", "acr", "session", "leads", "first_enrolment"
 	Text  string // what is wrong and what to write
 }
 
@@ -152,6 +154,33 @@ func (p Policy) checkRest() (out Problems) {
 	}
 	if p.SessionIdle < 0 || p.SessionMax < 0 || p.SessionMax > 0 && p.SessionIdle > p.SessionMax {
 		out = append(out, Problem{-1, "", "session", "idle and max are times, and idle is not longer than max"})
+	}
+	for _, k := range p.Leads {
+		if k == method.Phone || k == method.Recovery {
+			out = append(out, Problem{-1, "", "leads", fmt.Sprintf("%s never leads: it is for when nothing else is at hand", k)})
+		}
+	}
+	return append(out, p.FirstEnrolment.check()...)
+}
+
+// MaxHold bounds FirstEnrolment.Hold and Dormant: what is longer was meant otherwise.
+const MaxHold = 366 * 24 * time.Hour
+
+func (e FirstEnrolment) check() (out Problems) {
+	put := func(text string) { out = append(out, Problem{-1, "", "first_enrolment", text}) }
+	if e.PasswordOnly && len(e.Networks) == 0 {
+		put("write the networks that a first method may be registered from: from elsewhere a password alone is never enough")
+	}
+	for _, n := range e.Networks {
+		if !n.IsValid() || n != n.Masked() || n.Bits() < 8 {
+			put(fmt.Sprintf("%q is no network of a campus: write one like 192.0.2.0/24", n))
+		}
+	}
+	if e.Hold < 0 || e.Hold > MaxHold || e.Dormant < 0 || e.Dormant > MaxHold {
+		put("hold and dormant are times of at most 366d")
+	}
+	if slices.ContainsFunc(e.HoldCategories, func(c string) bool { return strings.TrimSpace(c) == "" }) {
+		put("an empty category holds nothing: remove it")
 	}
 	return out
 }

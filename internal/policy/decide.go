@@ -14,6 +14,7 @@ const (
 	RuleAct      = "<act>"
 	RulePassword = "<password alone>"
 	RuleAccount  = "<account>"
+	RuleReported = "<reported>"
 )
 
 // SecurityPageFor is how long the security page may be used after a proof.
@@ -28,6 +29,13 @@ func Decide(p Policy, in Input) Decision {
 	if in.Act == "" {
 		in.Act = ActSignIn
 	}
+	if d, held := p.onHold(in); held {
+		return d
+	}
+	return p.decide(in)
+}
+
+func (p Policy) decide(in Input) Decision {
 	ps := usable(in.Evidence, in.Now)
 	d := Decision{Version: p.Version, Reached: p.reached(ps), AMR: amr(ps)}
 	if len(ps) > 0 {
@@ -84,9 +92,19 @@ func (p Policy) settle(d *Decision, g goal, in Input, ps proofs) {
 	d.RememberFor = p.rememberFor(g, in, ps, false)
 }
 
-// goal collects what the rules and the act demand. first: a first method is being added without more than a
+// goal collects what the rules, the act and a report demand. first: a first method is being added without more than a
 // password in hand.
 func (p Policy) goal(in Input) (g goal, first bool) {
+	g, first = p.ruled(in)
+	if in.Person.NewPassword {
+		// A password that somebody else may know is company at most, and no browser stands for the other proof.
+		g.strengths = append(g.strengths, want{RuleReported, "reported", StrengthMFA, map[string]any{"strength": string(StrengthMFA)}})
+		g.rememberSet, g.remember = true, 0
+	}
+	return g, first
+}
+
+func (p Policy) ruled(in Input) (g goal, first bool) {
 	for _, r := range p.Rules {
 		if r.State != RuleOn {
 			continue

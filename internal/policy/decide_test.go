@@ -17,6 +17,8 @@ const day = 24 * time.Hour
 var traits = map[method.Kind]method.Traits{
 	method.Password: {Kind: method.Password, Factors: method.Knowledge, First: true, Strength: 10},
 	method.TOTP:     {Kind: method.TOTP, Factors: method.Possession, Strength: 50},
+	method.App:      {Kind: method.App, Factors: method.Possession, Strength: 70, Outbound: true, Elsewhere: true},
+	method.Phone:    {Kind: method.Phone, Factors: method.Possession, Strength: 20, Outbound: true, Fallback: true},
 	method.Passkey:  {Kind: method.Passkey, Factors: method.Possession | method.Inherence, PhishingResistant: true, First: true, Strength: 90},
 }
 

@@ -13,7 +13,7 @@ type RuleTrace struct {
 }
 
 // Explain traces every rule of the policy in its order, and last the built-in rule that
-// holds: the default where no rule names a strength, or the one of the act. It decides
+// holds: the default where no rule names a strength, or the one of the act, and that of a report. It decides
 // nothing; Decide does.
 func Explain(p Policy, in Input) []RuleTrace {
 	if in.Act == "" {
@@ -40,6 +40,9 @@ func Explain(p Policy, in Input) []RuleTrace {
 	}
 	if !signsIn(in.Act) {
 		out = append(out, RuleTrace{Rule: RuleAct, State: RuleOn, Applies: true, Grant: Grant{Strength: p.level(in)}})
+	}
+	if in.Person.NewPassword {
+		out = append(out, RuleTrace{Rule: RuleReported, State: RuleOn, Applies: true, Grant: Grant{Strength: StrengthMFA, RememberSet: true}})
 	}
 	return out
 }

@@ -249,7 +249,7 @@ type Reason struct {
 	Rule string
 	// Code is the first condition behind it: "strength", "freshness.every_time", "freshness.max_age", "blocked",
 	// "demand.acr", "demand.max_age", "demand.login", "act.proof", "act.page", "first_method", "no_method",
-	// "password_too_short", "account".
+	// "password_too_short", "account", "reported", "first_enrolment.hold".
 	Code string
 	// Params fill the catalogue text "reason."+Code.
 	Params map[string]any

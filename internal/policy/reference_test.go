@@ -14,8 +14,16 @@ import (
 )
 
 // reference decides again in another way: by what kinds of fresh proof there are, with no subsets and no search. It
-// knows one credential a kind and the built-in strengths.
+// knows one credential a kind, the built-in strengths, and an app that may be on hold.
 func reference(p policy.Policy, in policy.Input) policy.Verdict {
+	for _, c := range in.Owned {
+		if len(p.FirstEnrolment.HoldCategories) > 0 && c.HeldUntil.After(in.Now) {
+			in.Remembered = nil
+			in.Evidence = slices.DeleteFunc(slices.Clone(in.Evidence), func(e method.Evidence) bool { return e.Kind == c.Kind })
+			in.Owned = slices.DeleteFunc(slices.Clone(in.Owned), func(o method.Credential) bool { return o.ID == c.ID })
+			return reference(p, in)
+		}
+	}
 	need, age, window, set, always := map[policy.Strength]bool{}, 100*365*24*time.Hour, time.Duration(0), false, false
 	for _, r := range p.Rules {
 		inside := len(r.People.Groups) == 0 || slices.Contains(in.Person.Groups, r.People.Groups[0])
@@ -40,10 +48,16 @@ func reference(p policy.Policy, in policy.Input) policy.Verdict {
 	if len(need) == 0 {
 		need[policy.StrengthMFA] = true
 	}
+	if in.Person.NewPassword {
+		need[policy.StrengthMFA], set, window = true, true, 0
+	}
 	holds := func(f map[string]bool) bool {
+		thing := f["touch"] || f["otp"] || f["phone"]
+		two := f["key"] || f["unlocked"] && thing
 		hold := map[policy.Strength]bool{
-			policy.StrengthAny: f["key"] || f["touch"] || f["otp"] || f["long"], policy.StrengthPasswordless: f["key"], policy.StrengthPhishingResistant: f["key"],
-			policy.StrengthMFA: f["key"] || (f["long"] || f["short"]) && (f["otp"] || f["touch"]),
+			policy.StrengthAny: f["key"] || f["app"] || f["unlocked"] || thing || f["long"], policy.StrengthPasswordless: two,
+			policy.StrengthPhishingResistant: f["key"],
+			policy.StrengthMFA:               two || (f["long"] || f["short"]) && (thing || f["app"] || f["unlocked"]),
 		}
 		for s := range need {
 			if !hold[s] {
@@ -60,6 +74,10 @@ func reference(p policy.Policy, in policy.Input) policy.Verdict {
 			return "touch"
 		case e.Kind == method.TOTP:
 			return "otp"
+		case e.Kind == method.App && e.UserVerified:
+			return "unlocked"
+		case e.Kind == method.App || e.Kind == method.Phone:
+			return string(e.Kind)
 		case e.Long:
 			return "long"
 		}
@@ -81,12 +99,12 @@ func reference(p policy.Policy, in policy.Input) policy.Verdict {
 	}
 	could, first := have, len(in.Evidence) > 0
 	for _, c := range in.Owned {
-		best := map[method.Kind]string{method.Passkey: "key", method.TOTP: "otp", method.Password: "long"}[c.Kind]
+		best := map[method.Kind]string{method.Passkey: "key", method.TOTP: "otp", method.App: "app", method.Phone: "phone", method.Password: "long"}[c.Kind]
 		if e, shown := latest[c.Kind]; shown {
 			best = what(e)
 		}
 		could[best] = could[best] || !c.Pending
-		first = first || !c.Pending && c.Kind != method.TOTP
+		first = first || !c.Pending && in.Traits[c.Kind].First
 	}
 	if first && holds(could) {
 		return policy.Ask
@@ -94,7 +112,7 @@ func reference(p policy.Policy, in policy.Input) policy.Verdict {
 	return policy.Deny
 }
 
-var allKinds = []method.Kind{method.Password, method.TOTP, method.Passkey}
+var allKinds = []method.Kind{method.Password, method.TOTP, method.App, method.Phone, method.Passkey}
 
 func drawEvidence(t *rapid.T, label string) method.Evidence {
 	k := rapid.SampledFrom(allKinds).Draw(t, label+" kind")
@@ -103,6 +121,9 @@ func drawEvidence(t *rapid.T, label string) method.Evidence {
 	e.Long = k == method.Password && rapid.Bool().Draw(t, label+" long")
 	if k == method.Passkey && rapid.Bool().Draw(t, label+" touch only") {
 		e.UserVerified, e.Factors = false, method.Possession
+	}
+	if k == method.App && rapid.Bool().Draw(t, label+" unlocked") {
+		e.UserVerified, e.Factors = true, method.Possession|method.Inherence
 	}
 	return e
 }
@@ -133,13 +154,21 @@ func drawCase(t *rapid.T) (policy.Policy, policy.Input) {
 	for i := range rapid.IntRange(0, 4).Draw(t, "rules") {
 		p.Rules = append(p.Rules, drawRule(t, i))
 	}
+	if rapid.IntRange(0, 3).Draw(t, "hold") == 0 {
+		p.FirstEnrolment.HoldCategories = []string{"Teaching and Learning"}
+	}
 	in := input()
+	in.Person.NewPassword = rapid.IntRange(0, 4).Draw(t, "reported") == 0
 	in.Person.Groups = rapid.SampledFrom([][]string{nil, {"g1"}, {"g2"}, {"g1", "g2"}}).Draw(t, "groups")
 	in.Owned = nil
 	for _, k := range allKinds {
 		switch rapid.IntRange(0, 4).Draw(t, "owns "+string(k)) {
 		case 0, 1, 2:
-			in.Owned = append(in.Owned, credential(k))
+			c := credential(k)
+			if k == method.App && rapid.Bool().Draw(t, "held") {
+				c.HeldUntil = now.Add(day)
+			}
+			in.Owned = append(in.Owned, c)
 		case 3:
 			c := credential(k)
 			c.Pending = true
@@ -199,6 +228,9 @@ func TestDecideIsPure(t *testing.T) {
 		}
 		if first.Verdict != policy.Allow && len(first.Reasons) == 0 {
 			t.Fatalf("no reason: %+v", first)
+		}
+		if len(first.Ask) > 1 && traits[first.Ask[0]].Fallback && !traits[first.Ask[len(first.Ask)-1]].Fallback {
+			t.Fatalf("a fallback leads: %v", first.Ask)
 		}
 		if (first.Verdict == policy.Ask) != (len(first.Ask) > 0) {
 			t.Fatalf("verdict and kinds disagree: %+v", first)

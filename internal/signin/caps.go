@@ -55,13 +55,17 @@ func (f *Flow) sendCode(ctx context.Context, s Store, m codeMessage) (*fault.Err
 	if locale == "" {
 		locale = m.caller.Locale
 	}
+	kind := "code.text"
+	if m.out.Channel == notice.Voice {
+		kind = "code.voice"
+	}
 	params := map[string]string{}
 	if m.challenge != "" { // so that whoever carries it can say how far it came
 		params["challenge"], params["credential"] = m.challenge, m.out.Credential
 	}
 	return nil, s.Enqueue(ctx, notice.Message{
 		ID: secret.NewID(m.now), Person: string(m.person.ID), Channel: m.out.Channel, To: m.out.Address,
-		Kind: "code." + m.out.Channel, Params: params, Code: secret.NewString(m.out.Code), Locale: locale,
+		Kind: kind, Params: params, Code: secret.NewString(m.out.Code), Locale: locale,
 		Expires: m.expires, Created: m.now, NotUntil: m.now,
 	})
 }

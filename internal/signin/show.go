@@ -36,7 +36,10 @@ func (f *Flow) next(sit *situation, problem *fault.Error) (Step, error) {
 	case policy.Ask:
 		return f.ask(sit, step, d.Ask)
 	default:
-		step.Kind, step.Remedy = StepRefused, f.remedy(sit)
+		step.Kind = StepRefused
+		if d.Reasons[0].Rule != policy.RuleHold { // a further method would be on hold like the first
+			step.Remedy = f.remedy(sit)
+		}
 		if sit.mayFirst && step.Remedy.Kind != "" {
 			step.Kind = StepFirstMethod
 		}
