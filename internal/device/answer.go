@@ -236,9 +236,6 @@ func (f *Flow) protect(ctx context.Context, s Store, person people.Person, c sig
 			return err
 		}
 		e.Detail["sessions"] = strconv.Itoa(ended)
-		if err := endRequests(ctx, s, c.Person, now); err != nil {
-			return err
-		}
 	}
 	if set.KeepPassword {
 		return nil
@@ -253,22 +250,6 @@ func (f *Flow) protect(ctx context.Context, s Store, person people.Person, c sig
 			person.NewPassword, person.Updated = true, now
 			return s.UpdatePerson(ctx, person)
 		}
-	}
-	return nil
-}
-
-// endRequests ends what else waits for an answer of this person: the attempts behind it are gone.
-func endRequests(ctx context.Context, s Store, person string, now time.Time) error {
-	open, err := s.OpenChallenges(ctx, person, now)
-	if err != nil {
-		return err
-	}
-	for _, c := range open {
-		c.Standing, c.Answered = signin.Ended, now
-		if err := s.UpdateChallenge(ctx, c); err != nil {
-			return err
-		}
-		s.Wake(signin.ChallengeTopic(c.ID))
 	}
 	return nil
 }

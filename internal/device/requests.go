@@ -113,12 +113,9 @@ func (f *Flow) Extend(ctx context.Context, p Phone, id string) (expires time.Tim
 		if err != nil {
 			return err
 		}
-		if !c.Expires.Before(c.Ends) {
+		c, ok := c.Extended(now)
+		if !ok {
 			return fault.New(fault.Conflict, "request.no_more_time", "This request has had all its time. Start again in the browser.")
-		}
-		c.Expires = c.Expires.Add(signin.ChallengeFor)
-		if c.Expires.After(c.Ends) {
-			c.Expires = c.Ends
 		}
 		expires = c.Expires
 		if err := s.UpdateChallenge(ctx, c); err != nil {
