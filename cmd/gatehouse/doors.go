@@ -5,13 +5,18 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/gatehouse-id/gatehouse/authenticator"
 	"github.com/gatehouse-id/gatehouse/internal/apps"
 	"github.com/gatehouse-id/gatehouse/internal/campus"
 	"github.com/gatehouse-id/gatehouse/internal/door/admin"
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
 	"github.com/gatehouse-id/gatehouse/internal/door/oidc"
+	"github.com/gatehouse-id/gatehouse/internal/door/phone"
 	"github.com/gatehouse-id/gatehouse/internal/door/web"
 	"github.com/gatehouse-id/gatehouse/internal/people"
+	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
+	"github.com/gatehouse-id/gatehouse/internal/store"
 )
 
 // doors are a house's HTTP side.
@@ -80,15 +85,40 @@ func (h *house) openDoors(metrics httpdoor.Metrics) (*doors, error) {
 }
 
 // openAppDoor builds what phones meet. It sets no cookie and reads none.
-func (h *house) openAppDoor(out *doors, metrics httpdoor.Metrics) (err error) {
+func (h *house) openAppDoor(out *doors, metrics httpdoor.Metrics) error {
+	texts := out.pages.Texts
+	language := func(r *http.Request) string { return texts.Locale(r.Header.Get("Accept-Language")) }
+	var err error
 	out.app, err = httpdoor.New(httpdoor.Config{Base: h.AppBase, TrustedProxies: h.Proxies, Metrics: metrics, Log: h.Log, Now: h.Now,
-		Locale: out.pages.Texts.Locale})
+		Locale: texts.Locale, Problem: phone.Problem(texts, language)})
+	if err != nil {
+		return err
+	}
+	door, err := phone.New(phone.Deps{Door: out.app, Flow: h.device, Hub: h.hub, Files: authenticator.Files, House: h.shownToPhones, Texts: texts,
+		Now: h.Now})
 	if err != nil {
 		return err
 	}
 	out.appMux = http.NewServeMux()
-	out.app.Fallback(out.appMux)
+	door.Routes(out.appMux)
 	return nil
+}
+
+// shownToPhones is what the app learns of this house.
+func (h *house) shownToPhones(ctx context.Context) (phone.House, error) {
+	inForce, err := h.policyInForce(ctx)
+	help := h.Campus.Help
+	return phone.House{Institution: h.Campus.Name, Accent: h.Campus.Accent, Server: h.issuer(), Push: h.pushKey,
+		UnlockRequired: !inForce.App.WithoutUnlock, HelpURL: help.URL, HelpPhone: help.Phone, HelpMail: help.Mail}, err
+}
+
+func (h *house) policyInForce(ctx context.Context) (inForce policy.Policy, err error) {
+	_, view := store.Bind[signin.Store](h.db)
+	err = view(ctx, func(s signin.Store) error {
+		inForce, err = s.PolicyInForce(ctx)
+		return err
+	})
+	return inForce, err
 }
 
 // catalogue shows the applications flow's tiles to the pages.

@@ -136,7 +136,8 @@ func (h *house) flows() {
 	h.apps = apps.New(apps.Deps{InTx: appsInTx, View: appsView, SignIn: h.signin, Keys: h.keys, Keyring: c.Keyring, Box: h.box, Now: c.Now,
 		Issuer: c.issuer(), Log: c.Log})
 	manageInTx, manageView := store.Bind[manage.Store](h.db)
-	h.manage = &manage.Flow{InTx: manageInTx, View: manageView, Apps: h.apps, Now: c.Now, CheckPolicy: checkPolicy}
+	h.manage = &manage.Flow{InTx: manageInTx, View: manageView, Apps: h.apps, Now: c.Now, Welcome: c.issuer() + "/welcome",
+		CheckPolicy: checkPolicy}
 }
 
 func (c houseConfig) issuer() string { return c.Base.Scheme + "://" + c.Base.Host }

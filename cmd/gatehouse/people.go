@@ -58,10 +58,20 @@ func newPeopleAdd() *cobra.Command {
 }
 
 func newPeopleInvite() *cobra.Command {
+	var mail bool
 	c := &cobra.Command{Use: "invite USERNAME", Short: "Invite somebody who has no method yet to register a first one", Args: takes(1, "one username"),
 		RunE: asOperator(func(ctx context.Context, cmd *cobra.Command, h *house, by manage.By, args []string) error {
 			p, err := h.named(ctx, by, args[0])
 			if err != nil {
+				return err
+			}
+			if mail {
+				expires, err := h.manage.InviteByMail(ctx, by, p.ID)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "An invitation for %s is on its way to %s; it is valid until %s.\n", p.Username, p.Email,
+					expires.UTC().Format(clockForm))
 				return err
 			}
 			typed, expires, err := h.manage.Invite(ctx, by, p.ID, "invitation", manage.InviteFor)
@@ -70,6 +80,7 @@ func newPeopleInvite() *cobra.Command {
 			}
 			return printTyped(cmd, h, p, typed.Reveal(), expires)
 		})}
+	c.Flags().BoolVar(&mail, "mail", false, "send it to the person's address instead of printing it")
 	return c
 }
 

@@ -97,6 +97,8 @@ type Flow struct {
 	View func(context.Context, func(Store) error) error
 	Apps Registry
 	Now  func() time.Time
+	// Welcome is the address of the page that takes an invitation, for those that go by mail.
+	Welcome string
 	// CheckPolicy refuses a policy that could not decide; fault BadInput that names the rule.
 	CheckPolicy func(policy.Policy) error
 }

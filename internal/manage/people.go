@@ -267,6 +267,29 @@ func (f *Flow) Invite(ctx context.Context, by By, id people.ID, purpose string, 
 	return typed, expires, err
 }
 
+var errNoAddress = fault.New(fault.BadInput, "manage.no_address", "This person has no mail address. Give them one first, or hand the invitation over.")
+
+// InviteByMail is Invite, with the secret sent to the person's address and to nobody else.
+func (f *Flow) InviteByMail(ctx context.Context, by By, id people.ID) (expires time.Time, err error) {
+	expires = f.Now().Add(InviteFor)
+	err = f.do(ctx, by, PeopleWrite, "invitation.issued", id, "", func(s Store, e *audit.Entry) error {
+		p, err := s.PersonByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p.State != people.Invited {
+			return errState
+		}
+		e.Detail = map[string]string{"purpose": "invitation", "by": "mail"}
+		_, mailed, err := enrol.InviteByMail(ctx, s, f.Now(), p, "invitation", InviteFor, by.Actor, f.Welcome)
+		if err == nil && !mailed {
+			err = errNoAddress
+		}
+		return err
+	})
+	return expires, err
+}
+
 // Reset is for somebody who lost everything: all methods, sessions, grants and remembered browsers go, the member is
 // told, and a secret (returned once) lets them register anew. It signs nobody in.
 func (f *Flow) Reset(ctx context.Context, by By, id people.ID, why string) (secret.String, time.Time, error) {

@@ -43,6 +43,7 @@ type Management interface {
 	SuspendPerson(ctx context.Context, by manage.By, id people.ID, why string) error
 	RestorePerson(ctx context.Context, by manage.By, id people.ID, why string) error
 	Invite(ctx context.Context, by manage.By, id people.ID, purpose string, open time.Duration) (secret.String, time.Time, error)
+	InviteByMail(ctx context.Context, by manage.By, id people.ID) (time.Time, error)
 	Reset(ctx context.Context, by manage.By, id people.ID, why string) (secret.String, time.Time, error)
 	EndSessions(ctx context.Context, by manage.By, id people.ID, one string) (int, error)
 	People(ctx context.Context, by manage.By, after string, limit int) ([]people.Person, error)

@@ -88,6 +88,11 @@ type (
 			Expires time.Time `json:"expires"`
 		}
 	}
+	mailedOut struct {
+		Body struct {
+			Expires time.Time `json:"expires"`
+		}
+	}
 	sessionsOut struct {
 		Body struct {
 			Sessions []Session `json:"sessions"`
@@ -148,6 +153,13 @@ func (a *API) people() {
 		func(ctx context.Context, by manage.By, in *PersonPath) (*issuedOut, error) {
 			typed, expires, err := a.Flow.Invite(ctx, by, people.ID(in.ID), "invitation", manage.InviteFor)
 			return issued(typed.Reveal(), expires, err)
+		})
+	route(a, "POST", "/people/{id}/invite-by-mail", "mail-invitation", "Send an invitation to the person's address; the secret is not shown", manage.PeopleWrite,
+		func(ctx context.Context, by manage.By, in *PersonPath) (*mailedOut, error) {
+			expires, err := a.Flow.InviteByMail(ctx, by, people.ID(in.ID))
+			out := &mailedOut{}
+			out.Body.Expires = expires
+			return out, err
 		})
 	route(a, "POST", "/people/{id}/reset", "reset-person", "Remove all methods and sessions and issue a new invitation", manage.PeopleWrite,
 		func(ctx context.Context, by manage.By, in *whyIn) (*issuedOut, error) {
