@@ -135,9 +135,9 @@ screen("request", (id) => {
     else count();
   });
   return {
-    title: t("request.title"), parts: [whose(item), facts(item), trouble, form,
-      more(t("request.unseen"), p(t("request.unseen.same")), p(t("request.unseen.none"))), time.line, others],
-    acts: [approve, button(t("request.notme"), () => go("report", id), ".quiet.warn", "stop")],
+    title: t("request.title"), parts: [whose(item), facts(item), more(t("request.unseen"), p(t("request.unseen.same")), p(t("request.unseen.none"))), time.line, others],
+    // The number stays in view, within the thumb's reach, however small the screen.
+    acts: [trouble, form, approve, button(t("request.notme"), () => go("report", id), ".quiet.warn", "stop")],
     leave() { time.end(); off(); },
   };
 });
