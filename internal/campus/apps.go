@@ -151,7 +151,10 @@ func (r reader) role(path, name string) people.Role {
 }
 
 func (r reader) demo(w fileDemo, c Campus) Demo {
-	d := Demo{Samples: w.Samples}
+	d := Demo{Samples: w.Samples, Country: w.Country}
+	if w.Country != "" && !countryForm.MatchString(w.Country) {
+		r.file.At("demo.country", "write the two capital letters of a country, like GB")
+	}
 	for i, s := range w.Samples {
 		if !slices.ContainsFunc(c.Applications, func(a Application) bool { return a.ID == s }) {
 			r.file.At(fmt.Sprintf("demo.samples[%d]", i), "there is no application with the id %q", s)

@@ -61,6 +61,8 @@ type Demo struct {
 	People []DemoPerson
 	// Samples are the IDs of applications that the demonstration plays itself.
 	Samples []string
+	// Country is where telephone numbers without a country code are from (ISO 3166-1 alpha-2); "" none.
+	Country string
 }
 
 // DemoPerson is a fictional person.
@@ -216,6 +218,7 @@ type fileOIDC struct {
 
 type fileDemo struct {
 	Samples []string     `yaml:"samples"`
+	Country string       `yaml:"country"`
 	People  []filePerson `yaml:"people"`
 }
 

@@ -56,11 +56,12 @@ func Names() []string {
 type reader struct{ file *yamlfile.File }
 
 var (
-	idForm     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	colourForm = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
-	pathForm   = regexp.MustCompile(`^[MmZzLlHhVvCcSsQqTtAa0-9 ,.eE+\-\n]+$`)
-	boxForm    = regexp.MustCompile(`^-?[0-9.]+ -?[0-9.]+ [0-9.]+ [0-9.]+$`)
-	mailForm   = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
+	idForm      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	countryForm = regexp.MustCompile(`^[A-Z]{2}$`)
+	colourForm  = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+	pathForm    = regexp.MustCompile(`^[MmZzLlHhVvCcSsQqTtAa0-9 ,.eE+\-\n]+$`)
+	boxForm     = regexp.MustCompile(`^-?[0-9.]+ -?[0-9.]+ [0-9.]+ [0-9.]+$`)
+	mailForm    = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
 )
 
 func (r reader) campus(w file) Campus {

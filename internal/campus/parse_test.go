@@ -124,6 +124,7 @@ func TestRefusals(t *testing.T) {
 		{"logo", "name: Small College", "name: S\nlogo: { path: '\"/><script>' }", "write the data of one SVG path"},
 		{"help", "name: Small College", "name: S\nhelp: { url: 'javascript:x' }", "write an https:// address"},
 		{"sample", "samples: [library]", "samples: [libary]", `there is no application with the id "libary"`},
+		{"a country by name", "samples: [library]", "samples: [library]\n  country: Belgium", "small.yaml:16:12: write the two capital letters of a country"},
 		{"a real address", "ada@s.example", "ada@s.ac.uk", "so that no mail ever leaves"},
 		{"no method", "methods: [password]", "methods: []", "with no method nobody signs in"},
 		{"a passkey from nowhere", "methods: [password]", "methods: [password, passkey]", `"passkey" is no method here: write password, totp`},
