@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatehouse-id/gatehouse/internal/device"
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
+	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 )
 
@@ -66,7 +67,11 @@ func (p *Phone) enteredMove(h func(*call) error) func(*call) error {
 // enteredPairing lets in the phone that claimed or began the pairing.
 func (p *Phone) enteredPairing(h func(*call) error) func(*call) error {
 	return func(c *call) (err error) {
-		if c.phone, err = p.Flow.EnterPairing(c.r.Context(), c.signed(c.body), c.r.PathValue("id")); err != nil {
+		c.phone, err = p.Flow.EnterPairing(c.r.Context(), c.signed(c.body), c.r.PathValue("id"))
+		if f := fault.Of(err); f != nil && f.Code == "device.unknown" {
+			return enrol.ErrPairingEnded // a pairing of somebody else is like one that never was
+		}
+		if err != nil {
 			return err
 		}
 		return h(c)
