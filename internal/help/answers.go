@@ -116,6 +116,7 @@ func (v view) mistake() Answer {
 // newPhone answers "I have a new phone".
 func (v view) newPhone() Answer {
 	a := Answer{Anchor: "new-phone", Points: []Point{say("help.new-phone.1")}}
+	a.put(v.offers(method.App), say("help.new-phone.app"))
 	a.put(v.offers(method.Passkey), say("help.new-phone.passkey"))
 	a.put(v.offers(method.TOTP), say("help.new-phone.totp"))
 	return a
@@ -125,6 +126,7 @@ func (v view) newPhone() Answer {
 func (v view) lost() Answer {
 	a := Answer{Anchor: "lost", Points: []Point{say("help.lost.1"), say("help.lost.signed_in")}}
 	a.put(v.longest() > 0, sayAge("help.lost.remembered", v.longest()))
+	a.put(v.offers(method.Recovery), say("help.lost.recovery"))
 	a.put(true, say("help.lost.2"))
 	return a
 }
@@ -135,6 +137,7 @@ func (v view) forgot() Answer {
 	a.put(v.offers(method.Passkey), say("help.forgot.passkey"))
 	skips := func(g group) bool { return g.remember > 0 }
 	a.put(v.any(skips), Point{Key: "help.forgot.remembered", Names: v.names(skips)})
+	a.put(v.offers(method.Recovery), say("help.forgot.recovery"))
 	a.put(true, say("help.forgot.desk"))
 	return a
 }
@@ -144,6 +147,7 @@ func (v view) abroad() Answer {
 	a := Answer{Anchor: "abroad"}
 	a.put(v.offers(method.TOTP), say("help.abroad.totp"))
 	a.put(v.offers(method.Passkey), say("help.abroad.passkey"))
+	a.put(v.offers(method.App), say("help.abroad.app"))
 	a.put(v.silent(), say("help.abroad.silent"))
 	return a
 }
@@ -213,7 +217,8 @@ func (v view) session() Answer {
 func (v view) unexpected() Answer {
 	a := Answer{Anchor: "unexpected"}
 	a.put(v.silent(), say("help.unexpected.silent"))
-	a.put(!v.silent(), say("help.unexpected.decline"))
+	a.put(v.offers(method.App), say("help.unexpected.app"))
+	a.put(v.offers(method.Phone), say("help.unexpected.phone"))
 	a.put(true, say("help.unexpected.mail"))
 	a.put(true, say("help.unexpected.act"))
 	return a
@@ -225,6 +230,7 @@ func (v view) privacy() Answer {
 	a := Answer{Anchor: "privacy", Points: []Point{say("help.privacy.1"), say("help.privacy.server"), sayAge("help.privacy.session", most),
 		sayAge("help.privacy.browser", v.BrowserCookie)}}
 	a.put(v.longest() > 0, sayAge("help.privacy.remembered", v.longest()))
+	a.put(v.offers(method.App), say("help.privacy.app"))
 	a.put(true, say("help.privacy.nothing_else"))
 	return a
 }

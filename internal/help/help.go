@@ -158,9 +158,7 @@ func (v view) limit(k method.Kind) throttle.Limit {
 	return v.Limits(k, throttle.Stranger)
 }
 
-// silent reports whether no kind sends anything to a phone. A kind that is not known here is taken to.
+// silent reports whether no kind sends anything to a phone.
 func (v view) silent() bool {
-	return !slices.ContainsFunc(v.kinds, func(k method.Kind) bool {
-		return k != method.Password && k != method.Passkey && k != method.TOTP
-	})
+	return !slices.ContainsFunc(v.kinds, func(k method.Kind) bool { return v.Traits[k].Outbound })
 }

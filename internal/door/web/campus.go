@@ -18,6 +18,9 @@ type Campus struct {
 	LogoType string
 	// HomeURL is where somebody goes who leaves the sign-in page; may be "".
 	HomeURL string
+	// Domain is the host name of these pages, for text messages whose code phones fill in here and nowhere else
+	// (origin-bound one-time codes); "" leaves that line out.
+	Domain string
 	// Banner stands above every page and leads to BannerURL: the demonstration says there what it is. "" for none.
 	Banner, BannerURL string
 	// HelpName is who helps ("IT service desk"); the others may be "".

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
@@ -32,6 +33,11 @@ type flows struct {
 	target   signin.Target
 	answer   method.Answer
 	remember bool
+
+	mu      sync.Mutex // of what streams ask while a test changes it
+	waiting signin.Waiting
+	pairing enrol.PairingView
+	failing error // of the next look
 }
 
 func (f *flows) saw(c signin.Caller, call string) {
@@ -39,6 +45,8 @@ func (f *flows) saw(c signin.Caller, call string) {
 	if c.Browser.Empty() || c.Address != netip.MustParseAddr("198.51.100.7") || c.Door != "web" || c.Locale != "en" {
 		f.t.Errorf("%s: caller %+v", call, c)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.calls = append(f.calls, call)
 }
 
@@ -160,4 +168,62 @@ func (f *flows) FinishFirst(_ context.Context, c signin.Caller, ref string, k me
 func (f *flows) Tiles(context.Context, people.Person) ([]Tile, error) {
 	return []Tile{{Name: "Library", Category: "teaching", URL: "https://library.example.ac.uk", Asks: "asks.usual"},
 		{Name: "Patient records", Category: "clinical", URL: "https://records.example.ac.uk", Asks: "asks.every_time"}}, nil
+}
+
+func (f *flows) Send(_ context.Context, c signin.Caller, ref string, k method.Kind, via string) (signin.Step, error) {
+	f.saw(c, "send "+ref+" "+string(k)+" "+via)
+	return f.step, nil
+}
+func (f *flows) Extend(_ context.Context, c signin.Caller, ref string) (signin.Step, error) {
+	f.saw(c, "extend "+ref)
+	return f.step, nil
+}
+func (f *flows) Waiting(_ context.Context, c signin.Caller, ref string) (signin.Waiting, error) {
+	f.saw(c, "waiting "+ref)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waiting, f.failing
+}
+func (f *flows) NewPassword(_ context.Context, c signin.Caller, ref, password string) (signin.Step, error) {
+	f.saw(c, "new password "+ref+" "+password)
+	return f.step, nil
+}
+func (f *flows) OfferMethodTo(_ context.Context, c signin.Caller, k method.Kind, typed, via string) (enrol.Offer, error) {
+	if _, err := f.change(c, "offer to "+string(k)+" "+typed+" "+via); err != nil {
+		return enrol.Offer{}, err
+	}
+	return f.codeOffer(k), nil
+}
+func (f *flows) OfferFirstTo(_ context.Context, c signin.Caller, ref string, k method.Kind, typed, via string) (enrol.Offer, error) {
+	f.saw(c, "offer first to "+ref+" "+string(k)+" "+typed+" "+via)
+	return f.codeOffer(k), f.refuse
+}
+func (f *flows) codeOffer(k method.Kind) enrol.Offer {
+	return enrol.Offer{Kind: k, Sealed: "SENT", Public: json.RawMessage(`{"ask":"code","channels":["text","voice"],"to":"•••• 123","via":"text","digits":6}`)}
+}
+func (f *flows) StartPairing(_ context.Context, c signin.Caller) (enrol.PairingView, error) {
+	_, err := f.change(c, "pair")
+	return f.pairing, err
+}
+func (f *flows) StartFirstPairing(_ context.Context, c signin.Caller, ref string) (enrol.PairingView, error) {
+	f.saw(c, "pair first "+ref)
+	return f.pairing, nil
+}
+func (f *flows) ShowPairing(_ context.Context, c signin.Caller, sealed string) (enrol.PairingView, error) {
+	f.saw(c, "pairing "+sealed)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pairing, f.failing
+}
+func (f *flows) ConfirmPairing(_ context.Context, c signin.Caller, sealed, code, name string) (enrol.Done, error) {
+	f.saw(c, "confirm "+sealed+" "+code+" "+name)
+	return enrol.Done{CredentialID: "new"}, f.refuse
+}
+func (f *flows) CancelPairing(_ context.Context, c signin.Caller, sealed string) error {
+	f.saw(c, "cancel "+sealed)
+	return f.refuse
+}
+func (f *flows) FirstByAttempt(_ context.Context, c signin.Caller, attempt string) (enrol.Welcome, error) {
+	f.saw(c, "first by "+attempt)
+	return enrol.Welcome{Ref: "WREF", Kinds: []method.Kind{method.Passkey, method.App, method.TOTP, method.Password}}, f.refuse
 }

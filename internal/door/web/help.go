@@ -15,7 +15,7 @@ import (
 
 // helpTopics are the anchors of the help page, in order; each has "help.<id>.title". Where the policy in force has an
 // answer of that anchor, it stands there; elsewhere the lines ".1", ".2", … do, and a topic without any is left out.
-var helpTopics = []string{"signin", "often", "ways", "choosing", "needs-passkey", "passkey", "totp", "password", "length", "mistake",
+var helpTopics = []string{"signin", "often", "ways", "choosing", "needs-passkey", "passkey", "app", "totp", "phone", "recovery", "password", "length", "mistake",
 	"new-phone", "lost", "forgot", "abroad", "remember", "refresh", "session", "why", "refused", "expired", "signout", "apps",
 	"welcome", "unexpected", "not-me", "privacy"}
 

@@ -65,6 +65,10 @@ func (s *Web) apps(w http.ResponseWriter, r *http.Request, c signin.Caller) erro
 	p := &appsPage{Query: strings.TrimSpace(query), Groups: s.groups(c, tiles, query)}
 	p.Lang, p.Title, p.SignedIn, p.Wide, p.Help = c.Locale, s.text(c, "apps.title"), true, true, "apps"
 	p.Flash, _ = s.told(r, c)
+	// The overview is for those who have just proven themselves, as after signing in; for others the page does without.
+	if o, err := s.Security.Overview(r.Context(), c); err == nil {
+		p.Second = s.secondView(c, o)
+	}
 	return s.Pages.render(w, http.StatusOK, p)
 }
 

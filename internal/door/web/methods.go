@@ -83,6 +83,12 @@ func (s *Web) offer(w http.ResponseWriter, r *http.Request, c signin.Caller) err
 	if err != nil || gone {
 		return err
 	}
+	if kind == method.App {
+		if err = s.startPairing(w, r, c, pairingForm{base: "/security/pairing", then: then}); err != nil {
+			return s.again(w, r, c, err, addAct(kind, then))
+		}
+		return nil
+	}
 	offer, err := s.Security.OfferMethod(r.Context(), c, kind)
 	if err != nil {
 		return s.again(w, r, c, err, addAct(kind, then))
@@ -99,6 +105,7 @@ func (s *Web) offer(w http.ResponseWriter, r *http.Request, c signin.Caller) err
 func (s *Web) enrolPage(c signin.Caller, o enrol.Offer) (*enrolPage, error) {
 	p := &enrolPage{Kind: o.Kind, Sealed: o.Sealed}
 	p.Lang, p.Title, p.Help = c.Locale, s.text(c, "method."+string(o.Kind)+".add"), string(o.Kind)
+	p.Waits = o.Kind == method.Recovery // its script copies and prints
 	switch number, suggested := o.Name, s.suggest(c, o.Kind); number {
 	case "":
 		p.Name = suggested
@@ -111,6 +118,8 @@ func (s *Web) enrolPage(c signin.Caller, o enrol.Offer) (*enrolPage, error) {
 		QRPath string `json:"qr_path"`
 		QRSize int    `json:"qr_size"`
 		Min    int    `json:"min"`
+		phoneOffer
+		Codes []string `json:"codes"`
 	}
 	switch o.Kind {
 	case method.Passkey:
@@ -125,6 +134,8 @@ func (s *Web) enrolPage(c signin.Caller, o enrol.Offer) (*enrolPage, error) {
 			p.URI = template.URL(public.URI) // our own, and no scheme that a browser would run
 		}
 		p.QRPath, p.QRSize, p.Key, p.Least = public.QRPath, public.QRSize, public.Secret, public.Min
+		p.Codes = public.Codes
+		s.fillNumber(c, p, public.phoneOffer)
 		if p.Least == 0 {
 			p.Least = s.least()
 		}
@@ -148,15 +159,78 @@ func (s *Web) add(w http.ResponseWriter, r *http.Request, c signin.Caller) error
 		return err
 	}
 	kind := method.Kind(r.PathValue("kind"))
+	if form.Has("typed") {
+		return s.offerTo(w, r, c, kind, form)
+	}
 	d, err := s.Security.AddMethod(r.Context(), c, kind, form.Get("sealed"), form.Get("name"), answerOf(kind, form))
 	if err != nil {
 		return s.addAgain(w, r, c, kind, form, err)
 	}
-	if then := r.URL.Query().Get("then"); then != "" { // what was refused for want of it is asked again
-		carry(w, d)
+	return s.added(w, r, c, d, kind, form.Get("name"), r.URL.Query().Get("then"))
+}
+
+// offerTo sends a code to what was typed and asks for it.
+func (s *Web) offerTo(w http.ResponseWriter, r *http.Request, c signin.Caller, kind method.Kind, form url.Values) error {
+	then := r.URL.Query().Get("then")
+	offer, err := s.Security.OfferMethodTo(r.Context(), c, kind, form.Get("typed"), form.Get("via"))
+	problem := fault.Of(err)
+	switch {
+	case mendable(problem):
+		offer, err = s.Security.OfferMethod(r.Context(), c, kind)
+		if err != nil {
+			return s.again(w, r, c, err, addAct(kind, then))
+		}
+	case err != nil:
+		return s.again(w, r, c, err, addAct(kind, then))
+	}
+	p, err := s.enrolPage(c, offer)
+	if err != nil {
+		return err
+	}
+	p.Action, p.WayOut, p.SignedIn, p.Here = addPath(kind, then), "/security/add", true, addPath(kind, then)
+	return s.renderTyped(w, c, p, form, problem)
+}
+
+// mendable reports whether something else may be typed into the same field.
+func mendable(f *fault.Error) bool {
+	return f != nil && (f.Kind == fault.BadInput || f.Kind == fault.TooMany || f.Kind == fault.Busy)
+}
+
+// renderTyped shows a wizard that was given something to send to, with what was wrong about it.
+func (s *Web) renderTyped(w http.ResponseWriter, c signin.Caller, p *enrolPage, form url.Values, problem *fault.Error) error {
+	p.Typed = form.Get("typed")
+	if form.Get("name") != "" {
+		p.Name = form.Get("name")
+	}
+	if problem == nil {
+		return s.Pages.render(w, http.StatusOK, p)
+	}
+	p.Problem = s.Pages.problem(c.Locale, problem, "typed")
+	return s.Pages.render(w, httpdoor.Status(problem), p)
+}
+
+// added ends a wizard: with what else keeps the member in, where one loss would lock them out; else on the security page,
+// or back to what was refused for want of the method.
+func (s *Web) added(w http.ResponseWriter, r *http.Request, c signin.Caller, d enrol.Done, kind method.Kind, name, then string) error {
+	if name == "" {
+		name = s.text(c, "method."+string(kind)+".name")
+	}
+	if d.SetSession != nil { // what comes next is asked with the session as it is now
+		c.Session = *d.SetSession
+	}
+	said := flash{Key: "done.added." + string(kind), Params: map[string]any{"Name": name}, Left: s.left(d)}
+	carry(w, d)
+	if o, err := s.Security.Overview(r.Context(), c); err == nil && o.OneDevice {
+		path := "/security/second"
+		if then != "" && len(then) <= maxRef {
+			return httpdoor.SeeOther(w, path+"?then="+url.QueryEscape(then))
+		}
+		return s.tell(w, c, path, said)
+	}
+	if then != "" { // what was refused for want of it is asked again
 		return httpdoor.SeeOther(w, "/signin?attempt="+url.QueryEscape(then))
 	}
-	return s.done(w, c, d, flash{Key: "done.added." + string(kind), Params: map[string]any{"Name": form.Get("name")}})
+	return s.tell(w, c, securityPath, said)
 }
 
 // addAgain shows the wizard afresh with what was wrong. The proof is still in hand: a wrong answer uses none up.
@@ -173,7 +247,7 @@ func (s *Web) addAgain(w http.ResponseWriter, r *http.Request, c signin.Caller, 
 	if err != nil {
 		return err
 	}
-	p.Action, p.WayOut, p.SignedIn = addPath(kind, then), "/security/add", true
+	p.Action, p.WayOut, p.SignedIn, p.Typed = addPath(kind, then), "/security/add", true, form.Get("number")
 	if name := form.Get("name"); name != "" {
 		p.Name = name
 	}
@@ -188,6 +262,9 @@ func fieldOf(kind method.Kind) string {
 	}
 	return "answer"
 }
+
+// leads reports whether a kind may be chosen to be asked for first: the fallbacks never lead.
+func leads(k method.Kind) bool { return k != method.Phone && k != method.Recovery }
 
 var passwordAct = enrol.Act{Act: policy.ActPasswordChange, Return: "/security/password"}
 
@@ -258,6 +335,9 @@ func (s *Web) askRemove(w http.ResponseWriter, r *http.Request, c signin.Caller)
 	}
 	p := &confirmPage{Icon: string(m.Kind), Action: path, Danger: true, Button: s.text(c, "remove.button"),
 		Lines: []string{s.text(c, "remove."+string(m.Kind)), s.text(c, "remove.sessions")}}
+	if m.Device != "" {
+		p.Lines[0] = s.text(c, "remove.of_app")
+	}
 	p.Lang, p.Title, p.SignedIn, p.Help = c.Locale, s.text(c, "remove.title", "Name", m.Name), true, "lost"
 	return s.Pages.render(w, http.StatusOK, p)
 }
@@ -334,7 +414,7 @@ func (s *Web) askLead(w http.ResponseWriter, r *http.Request, c signin.Caller) e
 	}
 	seen := map[method.Kind]bool{}
 	for _, m := range o.Methods {
-		if !seen[m.Kind] && !m.Pending {
+		if !seen[m.Kind] && !m.Pending && leads(m.Kind) {
 			seen[m.Kind] = true
 			p.Kinds = append(p.Kinds, s.choice(c, m.Kind))
 		}

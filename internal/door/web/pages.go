@@ -20,9 +20,12 @@ type Shell struct {
 	SignedIn bool
 	Wide     bool
 	Passkeys bool // loads passkey.js
-	Help     string
-	Flash    string
-	Problem  *Problem
+	Waits    bool // loads wait.js
+	// Refresh is the head's "content" attribute that looks again without JavaScript, "" for none.
+	Refresh template.HTMLAttr
+	Help    string
+	Flash   string
+	Problem *Problem
 	// Here is where the same page is found by GET, on a page that answers a POST: the browser's history gets it, so
 	// that the back button and a reload send nothing a second time. "" elsewhere.
 	Here string
@@ -83,6 +86,7 @@ type ask struct {
 	// PasskeyUnknown tells the browser that the passkey it just used is not in use here.
 	PasskeyUnknown bool
 	RememberDays   int
+	Remembered     bool // ticked already
 	WayOut         string
 	Restart        string
 	Topic          string // anchor in the help
@@ -101,6 +105,13 @@ func (*identifyPage) name() string { return "identify" }
 type provePage struct {
 	ask
 	Kind method.Kind
+	// Sending is what is on its way, nil for nothing; Over why the last one came to nothing, nil where it did not.
+	Sending *sendingView
+	Over    *overView
+	// AtOnce: the browser asks for a request without a press, where it runs scripts.
+	AtOnce bool
+	// Ways are how else a code can be had; none while nothing may be sent.
+	Ways []wayView
 }
 
 func (p *provePage) name() string { return "prove-" + string(p.Kind) }
@@ -145,6 +156,7 @@ type appsPage struct {
 	Shell
 	Query  string
 	Groups []appGroup
+	Second *secondView
 }
 
 type appGroup struct {
@@ -169,7 +181,7 @@ func (*signOutPage) name() string { return "signout" }
 type securityPage struct {
 	Shell
 	Name        string
-	OneOnly     bool // a single method other than the password: lose it and one is out
+	Second      *secondView // what keeps the member in when a device is lost, nil where enough does
 	Methods     []methodRow
 	CanLead     bool
 	RefreshedAt *When
@@ -186,6 +198,10 @@ type methodRow struct {
 	Leads, Password, Removable bool
 	Added                      When
 	Used                       *When
+	// On is what lies on this device; Left how many recovery codes are unused; Held until when it opens less.
+	On   []methodRow
+	Left *int
+	Held *When
 }
 
 type sessionRow struct {
@@ -211,10 +227,11 @@ func (*securityPage) name() string { return "security" }
 // addPage lists the kinds that may be added (or, with Ref, registered by an invitation).
 type addPage struct {
 	Shell
-	Lead   string
-	Ref    string
-	Kinds  []Choice
-	WayOut string
+	Lead    string
+	Ref     string
+	Attempt string // the sign-in that the wizard leads back to, or ""
+	Kinds   []Choice
+	WayOut  string
 }
 
 func (*addPage) name() string { return "add" }
@@ -230,6 +247,11 @@ type enrolPage struct {
 	URI            template.URL // otpauth:, checked
 	QRPath, Key    string
 	QRSize, Least  int
+	Attempt        string // the sign-in that the wizard leads back to, or ""
+	// Number is what is asked of a telephone number; Typed the number as it was typed, Codes a set of recovery codes.
+	Number *numberView
+	Typed  string
+	Codes  []string
 }
 
 func (p *enrolPage) name() string { return "enrol-" + string(p.Kind) }

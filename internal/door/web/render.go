@@ -89,6 +89,7 @@ func (p *Pages) dress(c Campus) error {
 	if p.campus.Name == "" {
 		p.campus.Name = "Gatehouse"
 	}
+	p.Texts.campus, p.Texts.domain = p.campus.Name, c.Domain
 	if p.campus.HelpName == "" {
 		p.campus.HelpName = p.Texts.Text("en", "layout.desk", nil)
 	}

@@ -102,30 +102,8 @@ func (s *Web) securityPage(c signin.Caller, o enrol.Overview) *securityPage {
 		p.Name = o.Person.Username
 	}
 	p.Lang, p.Title, p.SignedIn, p.Wide, p.Help = c.Locale, s.text(c, "security.title"), true, true, "choosing"
-	kinds := map[method.Kind]bool{}
-	others := 0
-	for _, m := range o.Methods {
-		if m.Pending {
-			continue
-		}
-		row := methodRow{ID: m.ID, Name: m.Name, Kind: m.Kind, KindName: s.text(c, "method."+string(m.Kind)+".name"),
-			Password: m.Kind == method.Password, Removable: m.Kind != method.Password, Added: day(m.Created),
-			Leads: m.Kind == o.LeadNow && !kinds[m.Kind]}
-		if row.Name == "" {
-			row.Name = row.KindName
-		}
-		if !m.LastUsed.IsZero() {
-			used := when(m.LastUsed)
-			row.Used = &used
-		}
-		if !row.Password {
-			others++
-		}
-		kinds[m.Kind] = true
-		p.Methods = append(p.Methods, row)
-	}
-	p.OneOnly = others == 1
-	p.CanLead = len(kinds) > 1
+	s.fillMethods(c, o, p)
+	p.Second = s.secondView(c, o)
 	if !o.RefreshedAt.IsZero() {
 		at := when(o.RefreshedAt)
 		p.RefreshedAt = &at
@@ -137,12 +115,69 @@ func (s *Web) securityPage(c signin.Caller, o enrol.Overview) *securityPage {
 	return p
 }
 
+// fillMethods lists the methods, each device with what is on it.
+func (s *Web) fillMethods(c signin.Caller, o enrol.Overview, p *securityPage) {
+	kinds, at := map[method.Kind]bool{}, map[string]int{}
+	var on []method.Credential
+	for _, m := range o.Methods {
+		if m.Pending {
+			continue
+		}
+		if m.Device != "" {
+			on = append(on, m)
+			continue
+		}
+		row := s.methodRow(c, m)
+		row.Leads = m.Kind == o.LeadNow && !kinds[m.Kind]
+		if m.Kind == method.Recovery {
+			row.Left = &o.RecoveryLeft
+		}
+		kinds[m.Kind] = true
+		at[m.ID] = len(p.Methods)
+		p.Methods = append(p.Methods, row)
+	}
+	for _, m := range on {
+		row := s.methodRow(c, m)
+		row.Leads = m.Kind == o.LeadNow && !kinds[m.Kind]
+		kinds[m.Kind] = true
+		if i, ok := at[m.Device]; ok {
+			p.Methods[i].On = append(p.Methods[i].On, row)
+		} else {
+			p.Methods = append(p.Methods, row) // its device is pending, or was removed this moment
+		}
+	}
+	choices := 0
+	for k := range kinds {
+		if leads(k) {
+			choices++
+		}
+	}
+	p.CanLead = choices > 1
+}
+
+func (s *Web) methodRow(c signin.Caller, m method.Credential) methodRow {
+	row := methodRow{ID: m.ID, Name: m.Name, Kind: m.Kind, KindName: s.text(c, "method."+string(m.Kind)+".name"),
+		Password: m.Kind == method.Password, Removable: m.Kind != method.Password, Added: day(m.Created)}
+	if row.Name == "" {
+		row.Name = row.KindName
+	}
+	if !m.LastUsed.IsZero() {
+		used := when(m.LastUsed)
+		row.Used = &used
+	}
+	if s.Now().Before(m.HeldUntil) {
+		held := day(m.HeldUntil)
+		row.Held = &held
+	}
+	return row
+}
+
 func (s *Web) fillBrowsers(c signin.Caller, o enrol.Overview, p *securityPage) {
 	for _, x := range o.Sessions {
 		label, small := s.texts.Agent(c.Locale, x.Agent)
 		row := sessionRow{ID: x.ID, Agent: label, Icon: "computer", Address: x.Address, Here: x.ID == o.Here, Since: when(x.Created)}
 		if small {
-			row.Icon = "phone"
+			row.Icon = "mobile"
 		}
 		p.Sessions = append(p.Sessions, row)
 	}

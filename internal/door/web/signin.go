@@ -94,7 +94,11 @@ func (s *Web) unanswered(w http.ResponseWriter, r *http.Request, c signin.Caller
 func (s *Web) onward(w http.ResponseWriter, r *http.Request, c signin.Caller, step signin.Step, err error) error {
 	if err == nil && step.Problem == nil && step.Kind == signin.StepProve && len(step.Attempt) <= maxRef {
 		s.cookies(w, step)
-		return httpdoor.SeeOther(w, "/signin?attempt="+url.QueryEscape(step.Attempt))
+		path := "/signin?attempt=" + url.QueryEscape(step.Attempt)
+		if outOfHand(step.Method) && remembers(r) {
+			path += "&remember=yes"
+		}
+		return httpdoor.SeeOther(w, path)
 	}
 	return s.step(w, r, c, step, err)
 }
@@ -136,17 +140,13 @@ func (s *Web) step(w http.ResponseWriter, r *http.Request, c signin.Caller, step
 	case signin.StepIdentify:
 		return s.Pages.render(w, statusOf(step), s.identifyPage(c, step, a))
 	case signin.StepProve:
-		p := &provePage{ask: a, Kind: step.Method}
-		if !s.Pages.has(p.name()) {
-			return fault.New(fault.Internal, "internal", "This way of signing in has no page yet.")
+		p, err := s.provePage(r, c, step, a)
+		if err != nil {
+			return err
 		}
-		p.Title = s.text(c, "method."+string(step.Method)+".prove")
-		p.Topic = string(step.Method)
-		if step.Method == method.Passkey {
-			p.Passkey = string(step.Prompt.Public)
-		}
-		p.Passkeys = p.Passkey != ""
 		return s.Pages.render(w, statusOf(step), p)
+	case signin.StepFirstMethod, signin.StepNewPassword:
+		return s.Pages.render(w, statusOf(step), s.duePage(c, step, a))
 	case signin.StepRefused:
 		p, err := s.refusedPage(c, step, a)
 		if err != nil {
@@ -158,6 +158,26 @@ func (s *Web) step(w http.ResponseWriter, r *http.Request, c signin.Caller, step
 	p.Title, p.Help = s.text(c, "expired.title"), "expired"
 	p.Problem = nil
 	return s.Pages.render(w, http.StatusOK, p)
+}
+
+// provePage asks for a proof of one kind.
+func (s *Web) provePage(r *http.Request, c signin.Caller, step signin.Step, a ask) (*provePage, error) {
+	p := &provePage{ask: a, Kind: step.Method}
+	if !s.Pages.has(p.name()) {
+		return nil, fault.New(fault.Internal, "internal", "This way of signing in has no page yet.")
+	}
+	p.Title = s.text(c, "method."+string(step.Method)+".prove")
+	p.Topic = string(step.Method)
+	switch {
+	case step.Method == method.Passkey:
+		p.Passkey = string(step.Prompt.Public)
+	case outOfHand(step.Method):
+		if err := s.fillSending(r, c, step, p); err != nil {
+			return nil, err
+		}
+	}
+	p.Passkeys = p.Passkey != ""
+	return p, nil
 }
 
 // refusedPage leads to the method that would lift the refusal, and from there back to where the person was going.
@@ -238,7 +258,7 @@ func (s *Web) ask(r *http.Request, c signin.Caller, step signin.Step) ask {
 	if step.Passkey != nil {
 		a.Passkey = string(step.Passkey.Public)
 	}
-	a.RememberDays = int(step.RememberFor.Hours() / 24)
+	a.RememberDays, a.Remembered = int(step.RememberFor.Hours()/24), remembers(r)
 	a.Restart = "/signin/name?attempt=" + url.QueryEscape(step.Attempt)
 	a.WayOut = a.Restart
 	if a.Session {

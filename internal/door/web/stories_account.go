@@ -16,11 +16,11 @@ func storySecurity(p *Pages) *securityPage {
 	v.Methods = []methodRow{
 		{ID: "a", Name: "Password", KindName: t("method.password.name"), Kind: method.Password, Password: true, Added: day(storyTime.AddDate(-1, 0, 0)), Used: &used},
 		{ID: "b", Name: "Blue phone", KindName: t("method.passkey.name"), Kind: method.Passkey, Leads: true, Removable: true, Added: day(storyTime.AddDate(0, -4, 0)), Used: &used},
-		{ID: "c", Name: "App on my phone", KindName: t("method.totp.name"), Kind: method.TOTP, Removable: true, Added: day(storyTime.AddDate(0, 0, -2))},
+		{ID: "c", Name: "Passcodes on the blue phone", KindName: t("method.totp.name"), Kind: method.TOTP, Removable: true, Added: day(storyTime.AddDate(0, 0, -2))},
 	}
 	v.Sessions = []sessionRow{
 		{ID: "s1", Agent: "Firefox on Windows", Icon: "computer", Address: "192.0.2.17", Here: true, Since: when(storyTime)},
-		{ID: "s2", Agent: "Safari on iOS", Icon: "phone", Address: "2001:db8::17", Since: when(storyTime.Add(-26 * time.Hour))},
+		{ID: "s2", Agent: "Safari on iOS", Icon: "mobile", Address: "2001:db8::17", Since: when(storyTime.Add(-26 * time.Hour))},
 	}
 	v.Browsers = []browserRow{{ID: "f1", Agent: "Firefox on Windows", Here: true, Until: day(storyTime.AddDate(0, 0, 27))}}
 	v.Recent = []recentRow{
@@ -63,7 +63,7 @@ func securityStories() []Story {
 		}},
 		{"security", "one-method", func(p *Pages) page {
 			v := storySecurity(p)
-			v.Methods, v.OneOnly, v.Browsers, v.Recent, v.Sessions = v.Methods[:2], true, nil, nil, v.Sessions[:1]
+			v.Methods, v.Second, v.Browsers, v.Recent, v.Sessions = v.Methods[:2], storySecond(), nil, nil, v.Sessions[:1]
 			return v
 		}},
 		{"security", "empty", func(p *Pages) page {
@@ -73,6 +73,9 @@ func securityStories() []Story {
 		}},
 		{"remove", "passkey", func(p *Pages) page {
 			return confirm(p, "passkey", "remove.title", "remove.button", true, "remove.passkey", "remove.sessions")
+		}},
+		{"remove", "phone", func(p *Pages) page {
+			return confirm(p, "app", "remove.title", "remove.button", true, "remove.app", "remove.sessions")
 		}},
 		{"forget", "browser", func(p *Pages) page {
 			return confirm(p, "remember", "forget.title", "forget.button", false, "forget.lead")
@@ -97,6 +100,7 @@ func securityStories() []Story {
 			return v
 		}},
 		{"apps", "usual", func(p *Pages) page { return storyApps(p) }},
+		{"apps", "one-device", func(p *Pages) page { v := storyApps(p); v.Second = storySecond(); return v }},
 		{"apps", "none", func(p *Pages) page { v := storyApps(p); v.Groups = nil; return v }},
 		{"apps", "nothing-found", func(p *Pages) page { v := storyApps(p); v.Groups, v.Query = nil, "telescope"; return v }},
 	}
@@ -115,7 +119,8 @@ func storyApps(p *Pages) *appsPage {
 
 // storyAdd lists what may be set up.
 func storyAdd(p *Pages, title, lead string) *addPage {
-	v := &addPage{Lead: p.Texts.Text("en", lead, nil), WayOut: "/security", Kinds: []Choice{storyChoice(p, method.Passkey), storyChoice(p, method.TOTP)}}
+	v := &addPage{Lead: p.Texts.Text("en", lead, nil), WayOut: "/security", Kinds: []Choice{storyChoice(p, method.Passkey), storyChoice(p, method.App),
+		storyChoice(p, method.TOTP), storyChoice(p, method.Phone), storyChoice(p, method.Recovery)}}
 	v.Title, v.SignedIn = p.Texts.Text("en", title, map[string]any{"Name": "Ada Example"}), true
 	return v
 }
@@ -134,8 +139,8 @@ func enrolStories() []Story {
 			v.Problem = p.problem("en", storyFault("passkey.not_attested"), "")
 			return v
 		}},
-		{"add-app", "first", func(p *Pages) page { return storyEnrol(p, method.TOTP) }},
-		{"add-app", "wrong", func(p *Pages) page {
+		{"add-passcodes", "first", func(p *Pages) page { return storyEnrol(p, method.TOTP) }},
+		{"add-passcodes", "wrong", func(p *Pages) page {
 			v := storyEnrol(p, method.TOTP)
 			v.Problem = p.problem("en", storyFault("totp.wrong"), "answer")
 			return v
@@ -166,6 +171,12 @@ func welcomeStories() []Story {
 			v := storyAdd(p, "welcome.choose", "welcome.choose_lead")
 			v.Ref, v.WayOut, v.SignedIn = "c2VhbGVk", "/welcome", false
 			v.Kinds = append(v.Kinds[:1:1], storyChoice(p, method.Password))
+			return v
+		}},
+		{"welcome", "second-step", func(p *Pages) page {
+			v := storyAdd(p, "welcome.second", "welcome.second_lead")
+			v.Ref, v.WayOut, v.SignedIn = "c2VhbGVk", "/welcome", false
+			v.Kinds = []Choice{storyChoice(p, method.App), storyChoice(p, method.TOTP)}
 			return v
 		}},
 		{"welcome", "passkey", func(p *Pages) page {

@@ -16,6 +16,7 @@ import (
 	"github.com/mileusna/useragent"
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
 
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
@@ -35,6 +36,9 @@ type Texts struct {
 	parts map[string]map[string][]part
 	all   map[string]*i18n.Localizer
 	known map[string]bool
+
+	// campus and domain say in messages who writes, and which page a code is for.
+	campus, domain string
 }
 
 // LoadTexts reads the catalogue that is built in.
@@ -213,11 +217,16 @@ func (t *Texts) Notice(kind, locale string, params map[string]string) (subject, 
 	if at, err := time.Parse(time.RFC3339, params["at"]); err == nil {
 		data["when"] = when(at).Text
 	}
+	data["Campus"], data["Domain"] = t.campus, t.domain
 	data["browser"], _ = t.Agent(lang, params["agent"])
 	if k := "method." + params["method"] + ".name"; t.Has(k) {
 		data["method"] = t.Text(lang, k, nil)
 	}
-	return t.Text(lang, key+".subject", data), t.Text(lang, key+".body", data)
+	subject, body = t.Text(lang, key+".subject", data), t.Text(lang, key+".body", data)
+	if t.domain == "" { // a code that is bound to no page is better bound to none than to a wrong one
+		body, _, _ = strings.Cut(body, "\n\n@")
+	}
+	return subject, body
 }
 
 // printable drops what could begin a new line or an order to a terminal (attack G134).
@@ -267,6 +276,18 @@ func (t *Texts) Reason(lang string, r policy.Reason) Why {
 var builtInRules = map[string]string{
 	policy.RuleDefault: "rule.default", policy.RuleDemand: "rule.demand", policy.RuleAct: "rule.act",
 	policy.RulePassword: "rule.password", policy.RuleAccount: "rule.account",
+}
+
+// Country names a country by its ISO 3166-1 code in the reader's language, the code itself where it has no name.
+func (t *Texts) Country(lang, code string) string {
+	region, err := language.ParseRegion(code)
+	if err != nil {
+		return code
+	}
+	if name := display.Regions(language.Make(lang)).Name(region); name != "" {
+		return name
+	}
+	return code
 }
 
 func (t *Texts) age(lang string, minutes int) string {

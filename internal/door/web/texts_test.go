@@ -46,7 +46,7 @@ func texts(t *testing.T) *Texts {
 }
 
 var (
-	kinds = []method.Kind{method.Password, method.Passkey, method.TOTP}
+	kinds = []method.Kind{method.Password, method.Passkey, method.TOTP, method.App, method.Phone, method.Recovery}
 	acts  = []policy.Act{policy.ActRefreshSignIn, policy.ActMethodAdd, policy.ActMethodRemove, policy.ActMethodRename, policy.ActMethodLead,
 		policy.ActPasswordChange, policy.ActBrowserForget, policy.ActSecurityPage}
 	keyUse = regexp.MustCompile(`(?:\{\{tn? |[sx]\.text\(c, |exts?\.(?:Text|Count)\((?:lang|"en"|pg\.Lang|c\.Locale), |\bt\.(?:Text|Count)\(lang, |Key: |\bt\()"([a-z][a-z0-9_.-]*)"`)
@@ -111,7 +111,7 @@ func TestEveryFaultHasAText(t *testing.T) {
 			t.Errorf("unused: %s", key)
 		}
 	}
-	flows := sources(t, "../../signin", "../../enrol", "../../manage")
+	flows := sources(t, "../../signin", "../../enrol", "../../manage", "../../device") + `"code.text" "code.voice"` // "code."+channel
 	for _, key := range x.Keys("notice.") {
 		kind := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(key, "notice."), ".subject"), ".body")
 		if kind != "general" && !strings.Contains(flows, `"`+kind+`"`) {
@@ -127,7 +127,7 @@ func TestEveryFaultHasAText(t *testing.T) {
 func TestNoTextIsLeftOver(t *testing.T) {
 	here := sources(t, ".")
 	computed := []string{"error.", "reason.", "notice.", "method.", "act.", "help.", "status.", "strength.", "done.added.", "welcome.ready.",
-		"remove.", "recent.", "asks."}
+		"remove.", "recent.", "asks.", "app.over."}
 	for _, key := range texts(t).Keys("") {
 		if slices.ContainsFunc(computed, func(p string) bool { return strings.HasPrefix(key, p) }) {
 			continue

@@ -50,6 +50,9 @@ func New(d Deps) *Web {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
+	if d.Hub == nil {
+		d.Hub = new(wake.Hub) // wakes nobody
+	}
 	return &Web{Deps: d, texts: d.Pages.Texts}
 }
 
@@ -67,6 +70,12 @@ func (s *Web) Routes(mux *http.ServeMux) {
 		{"POST /signin", s.identify},
 		{"GET /signin/name", s.otherName},
 		{"POST /signin/choose", s.choose},
+		{"POST /signin/first", s.beginFirst},
+		{"POST /signin/new-password", s.setDuePassword},
+		{"GET /signin/events", s.signInEvents},
+		{"GET /signin/next", s.next},
+		{"POST /signin/app/extend", s.extend},
+		{"POST /signin/{method}/send", s.send},
 		{"POST /signin/{method}", s.answer},
 		{"GET /signin/{method}", s.home},
 		{"GET /signout", s.askSignOut},
@@ -78,6 +87,11 @@ func (s *Web) Routes(mux *http.ServeMux) {
 		{"GET /security/add", s.addList},
 		{"GET /security/add/{kind}", s.offer},
 		{"POST /security/add/{kind}", s.add},
+		{"GET /security/second", s.second},
+		{"POST /security/pairing", s.lookPairing},
+		{"POST /security/pairing/confirm", s.confirmPairing},
+		{"POST /security/pairing/cancel", s.cancelPairing},
+		{"GET /security/pairing/events", s.pairingEvents},
 		{"GET /security/password", s.newPassword},
 		{"POST /security/password", s.changePassword},
 		{"GET /security/methods/{id}/rename", s.askRename},
@@ -96,6 +110,10 @@ func (s *Web) Routes(mux *http.ServeMux) {
 		{"POST /welcome", s.openInvitation},
 		{"POST /welcome/offer", s.offerFirst},
 		{"POST /welcome/finish", s.finishFirst},
+		{"POST /welcome/pairing", s.lookPairing},
+		{"POST /welcome/pairing/confirm", s.confirmPairing},
+		{"POST /welcome/pairing/cancel", s.cancelPairing},
+		{"GET /welcome/pairing/events", s.pairingEvents},
 		{"GET /welcome/{rest...}", s.welcome},
 	}
 	for _, route := range routes {

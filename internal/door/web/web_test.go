@@ -288,7 +288,7 @@ func TestG73_ChangesNeedTheirProof(t *testing.T) {
 func TestWizardsKeepWhatWasTyped(t *testing.T) {
 	b := newBrowser(t)
 	b.f.person, b.f.proven = &people.Person{Username: "ada"}, true
-	if page := body(b.get("/security/add/totp")); !strings.Contains(page, "ABCD EFGH") || !strings.Contains(page, `value="Authenticator app 2"`) ||
+	if page := body(b.get("/security/add/totp")); !strings.Contains(page, "ABCD EFGH") || !strings.Contains(page, `value="Passcode app 2"`) ||
 		!strings.Contains(page, `href="otpauth://totp/x"`) {
 		t.Error(page)
 	}

@@ -55,7 +55,11 @@ func (s *Web) offerFirst(w http.ResponseWriter, r *http.Request, c signin.Caller
 	if err != nil {
 		return err
 	}
-	return s.firstWizard(w, r, c, form.Get("ref"), method.Kind(form.Get("kind")), nil, nil)
+	ref, attempt, kind := form.Get("ref"), form.Get("attempt"), method.Kind(form.Get("kind"))
+	if kind == method.App {
+		return s.startPairing(w, r, c, pairingForm{base: "/welcome/pairing", ref: ref, attempt: attempt})
+	}
+	return s.firstWizard(w, r, c, ref, kind, url.Values{"attempt": {attempt}}, nil)
 }
 
 // firstWizard shows a wizard; before is the form that was answered wrongly, nil at first.
@@ -71,7 +75,8 @@ func (s *Web) firstWizard(w http.ResponseWriter, r *http.Request, c signin.Calle
 	if err != nil {
 		return err
 	}
-	p.Ref, p.Action, p.WayOut, p.Here = ref, "/welcome/finish", "/welcome", "/welcome"
+	s.first(p, ref, before.Get("attempt"))
+	p.Typed = before.Get("number")
 	if name := before.Get("name"); name != "" {
 		p.Name = name
 	}
@@ -82,12 +87,54 @@ func (s *Web) firstWizard(w http.ResponseWriter, r *http.Request, c signin.Calle
 	return s.Pages.render(w, status, p)
 }
 
+// first makes a wizard one of an invitation's, or of a sign-in that goes on afterwards.
+func (s *Web) first(p *enrolPage, ref, attempt string) {
+	p.Ref, p.Attempt, p.Action, p.WayOut, p.Here = ref, attempt, "/welcome/finish", "/welcome", "/welcome"
+	if attempt != "" {
+		p.WayOut = "/signin?attempt=" + url.QueryEscape(attempt)
+		p.Here = p.WayOut
+	}
+}
+
+// firstTo sends a code to what was typed within an invitation.
+func (s *Web) firstTo(w http.ResponseWriter, r *http.Request, c signin.Caller, kind method.Kind, form url.Values) error {
+	ref := form.Get("ref")
+	offer, err := s.Security.OfferFirstTo(r.Context(), c, ref, kind, form.Get("typed"), form.Get("via"))
+	problem := fault.Of(err)
+	if mendable(problem) {
+		offer, err = s.Security.OfferFirst(r.Context(), c, ref, kind)
+	}
+	if err != nil {
+		return err
+	}
+	p, err := s.enrolPage(c, offer)
+	if err != nil {
+		return err
+	}
+	s.first(p, ref, form.Get("attempt"))
+	return s.renderTyped(w, c, p, form, problem)
+}
+
+// secondStep follows a password that an invitation set: it is half, and the same invitation makes the other.
+func (s *Web) secondStep(w http.ResponseWriter, r *http.Request, c signin.Caller, ref, attempt string) error {
+	if s.AppURL == "" {
+		return s.firstWizard(w, r, c, ref, method.TOTP, url.Values{"attempt": {attempt}}, nil)
+	}
+	p := &addPage{Ref: ref, Attempt: attempt, WayOut: "/welcome", Lead: s.text(c, "welcome.second_lead"),
+		Kinds: []Choice{s.choice(c, method.App), s.choice(c, method.TOTP)}}
+	p.Lang, p.Title, p.Help, p.Here = c.Locale, s.text(c, "welcome.second"), "choosing", "/welcome"
+	return s.Pages.render(w, http.StatusOK, p)
+}
+
 func (s *Web) finishFirst(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
 	form, err := httpdoor.Form(r)
 	if err != nil {
 		return err
 	}
 	ref, kind := form.Get("ref"), method.Kind(form.Get("kind"))
+	if form.Has("typed") {
+		return s.firstTo(w, r, c, kind, form)
+	}
 	d, err := s.Security.FinishFirst(r.Context(), c, ref, kind, form.Get("sealed"), form.Get("name"), answerOf(kind, form))
 	if fault.IsKind(err, fault.BadInput) {
 		return s.firstWizard(w, r, c, ref, kind, form, fault.Of(err))
@@ -95,19 +142,20 @@ func (s *Web) finishFirst(w http.ResponseWriter, r *http.Request, c signin.Calle
 	if err != nil {
 		return err
 	}
-	if kind == method.Password { // a password is half: the passcode app follows with the same invitation
-		err := s.firstWizard(w, r, c, ref, method.TOTP, nil, nil)
+	if kind == method.Password {
+		err := s.secondStep(w, r, c, ref, form.Get("attempt"))
 		if !fault.IsKind(err, fault.BadInput) {
 			return err
 		} // the invitation is used up already: the app was there first
 	}
-	return s.ready(w, c, d, kind)
+	return s.ready(w, c, d, kind, form.Get("attempt"))
 }
 
-// ready ends the invitation: the person signs in with what was just made.
-func (s *Web) ready(w http.ResponseWriter, c signin.Caller, d enrol.Done, kind method.Kind) error {
-	if d.SetSession != nil {
-		httpdoor.SetSession(w, *d.SetSession)
+// ready ends the invitation: the person signs in with what was just made, or goes on with the sign-in they came from.
+func (s *Web) ready(w http.ResponseWriter, c signin.Caller, d enrol.Done, kind method.Kind, attempt string) error {
+	carry(w, d)
+	if attempt != "" && len(attempt) <= maxRef {
+		return httpdoor.SeeOther(w, "/signin?attempt="+url.QueryEscape(attempt))
 	}
 	p := &messagePage{Lines: []string{s.text(c, "welcome.ready."+string(kind)), s.text(c, "welcome.ready_next")},
 		Next: "/signin", NextText: s.text(c, "welcome.signin")}
