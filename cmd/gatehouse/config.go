@@ -41,7 +41,8 @@ type config struct {
 	Breached string // the operator's own list of breached passwords, or ""
 	// Checkpoints is the file that signed heads of the audit chains are appended to, or "".
 	Checkpoints string
-	App         *appConfig // nil: the authenticator app is not offered
+	App         *appConfig  // nil: the authenticator app is not offered
+	Text        *textConfig // nil: no codes by text message or call
 }
 
 type smtpConfig struct {
@@ -75,6 +76,7 @@ type configFile struct {
 	Passwords configPasswords `yaml:"passwords"`
 	Audit     configAudit     `yaml:"audit"`
 	App       *configApp      `yaml:"app"`
+	Text      *configText     `yaml:"text"`
 }
 
 type configTLS struct {
@@ -164,6 +166,7 @@ func parseConfig(path string, src []byte) (config, error) {
 	r.passwords(&c, w.Passwords)
 	r.observing(&c, w)
 	r.app(&c, w.App)
+	r.text(&c, w.Text)
 	if err := f.Err(); err != nil {
 		return config{}, err
 	}

@@ -83,33 +83,36 @@ func (r configReader) push(w configPush) *pushConfig {
 	return &pushConfig{Contact: w.Contact, Services: w.Services, CAFile: r.path(w.CAFile)}
 }
 
-// roots are the authorities that a push service's certificate may come from; nil: the system's.
-func (p pushConfig) roots() (*x509.CertPool, error) {
-	if p.CAFile == "" {
+// rootsFrom adds a file's certificates to the system's authorities; nil: the system's alone. what names the file.
+func rootsFrom(what, file string) (*x509.CertPool, error) {
+	if file == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(p.CAFile)
+	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("app.push.ca_file cannot be read: %w", err)
+		return nil, fmt.Errorf("%s cannot be read: %w", what, err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("app.push.ca_file: %s holds no certificate in PEM form", p.CAFile)
+		return nil, fmt.Errorf("%s: %s holds no certificate in PEM form", what, file)
 	}
 	return pool, nil
 }
 
-// phones puts the app's settings into a house's.
+// phones puts the app's and the gateway's settings into a house's.
 func (c config) phones(out *houseConfig) error {
+	if c.Text != nil {
+		out.Text = &c.Text.textSettings
+	}
 	if c.App == nil {
 		return nil
 	}
 	out.AppBase = c.App.BaseURL
 	if p := c.App.Push; p != nil {
-		roots, err := p.roots()
+		roots, err := rootsFrom("app.push.ca_file", p.CAFile)
 		if err != nil {
 			return err
 		}

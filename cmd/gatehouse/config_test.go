@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/throttle"
 	"github.com/gatehouse-id/gatehouse/internal/yamlfile"
 )
 
@@ -34,6 +36,17 @@ passwords:
   queue: 32
   breached_list: breached.txt
 audit: {checkpoints: checkpoints.jsonl}
+text:
+  gateway:
+    url: https://sms.example.ac.uk/send
+    secret_header: Authorization
+    secret_file: sms.secret
+    body: '{"to":"{{.To}}","text":"{{.Text}}"}'
+  voice:
+    twilio: {account: ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, token_file: twilio.secret, from: "+441632960001"}
+  country: GB
+  countries: [GB, IE]
+  caps: {number: 3 per 1h, total: 1000 per 1d}
 app:
   base_url: https://phone.example.ac.uk
   push:
@@ -71,6 +84,12 @@ func TestConfigWhole(t *testing.T) {
 	if a := c.App; a == nil || a.BaseURL.String() != "https://phone.example.ac.uk" || a.Push.Contact != "mailto:signin@example.ac.uk" ||
 		len(a.Push.Services) != 2 || a.Push.CAFile != in("tls/private-ca.pem") {
 		t.Errorf("app: %+v", c.App)
+	}
+	x := c.Text
+	if x == nil || x.Country != "GB" || len(x.Caps.Countries) != 2 || strings.Join(x.Channels, " ") != "text voice" || x.Carriers["text"].SecretFile != in("sms.secret") ||
+		x.Carriers["voice"].Twilio == nil || x.Caps.Number != (throttle.Limit{Burst: 3, Refill: 20 * time.Minute}) ||
+		x.Caps.Total != (throttle.Limit{Burst: 1000, Refill: 86400 * time.Millisecond}) || x.Caps.Account != (throttle.Limit{Burst: 10, Refill: 6 * time.Minute}) {
+		t.Errorf("text: %+v", c.Text)
 	}
 }
 
@@ -118,6 +137,14 @@ func TestConfigRefusals(t *testing.T) {
 		{"push without contact", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {}}", `"contact" is missing`},
 		{"push with a name", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {contact: desk}}", "c.yaml:5:60: write where push services reach you"},
 		{"push to a path", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {contact: 'mailto:a@b.example', services: ['https://x.example/']}}", "write the host of a push service"},
+		{"text through nothing", "key_file: k", "key_file: k\ntext: {countries: [GB]}", "c.yaml:5:7: write either gateway"},
+		{"text in the clear", "key_file: k", "key_file: k\ntext: {countries: [GB], gateway: {url: 'http://sms.example/send', body: '{\"to\":\"{{.To}}\",\"text\":\"{{.Text}}\"}'}}", "c.yaml:5:40: write https: codes and numbers would travel in clear"},
+		{"text to nobody", "key_file: k", "key_file: k\ntext: {countries: [GB], gateway: {url: 'https://sms.example/send', body: '{\"text\":\"{{.Text}}\"}'}}", "says to nobody"},
+		{"text to a name", "key_file: k", "key_file: k\ntext: {countries: [Wales], twilio: {account: x, token_file: f, from: '+441632960001'}}", "c.yaml:5:20: write the two capital letters"},
+		{"an account that is none", "key_file: k", "key_file: k\ntext: {countries: [GB], twilio: {account: x, token_file: f, from: '+441632960001'}}", "write the account's SID"},
+		{"text everywhere", "key_file: k", "key_file: k\ntext: {countries: [], twilio: {account: x, token_file: f, from: '+441632960001'}}", "write the countries that codes may be sent to"},
+		{"home elsewhere", "key_file: k", "key_file: k\ntext: {country: FR, countries: [GB], twilio: {account: x, token_file: f, from: '+441632960001'}}", "c.yaml:5:17: write one of countries"},
+		{"cap", "key_file: k", "key_file: k\ntext: {countries: [GB], caps: {number: 5}}", "c.yaml:5:40: write how many in which time, like 5 per 1h"},
 		{"alias", "key_file: k", "key_file: &a k\nnode: *a", "anchors, aliases and tags"},
 		{"no YAML", "key_file: k", "key_file: [", "not valid YAML"},
 	}

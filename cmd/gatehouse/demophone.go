@@ -7,13 +7,16 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/courier"
 	"github.com/gatehouse-id/gatehouse/internal/demo"
 	"github.com/gatehouse-id/gatehouse/internal/manage"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/store"
+	"github.com/gatehouse-id/gatehouse/internal/throttle"
 )
 
 // checkAppURL judges --app-url; without it the app is on base-url's host, on a port of its own.
@@ -86,6 +89,15 @@ func (s *stage) contact() string {
 		return s.base.String()
 	}
 	return "mailto:" + s.campus.Help.Mail
+}
+
+// texts are the demo's bounds for codes by message: it sends none, so anybody's country will do.
+func (s *stage) texts() *textSettings {
+	countries := []string{"AU", "BE", "CA", "CH", "CN", "DE", "ES", "FR", "GB", "HK", "IE", "IN", "IT", "JP", "NL", "NZ", "SE", "SG", "TW", "US"}
+	return &textSettings{Country: s.campus.Demo.Country, Channels: []string{notice.Text, notice.Voice}, Caps: signin.SendingCaps{
+		Number: throttle.Limit{Burst: 5, Refill: 10 * time.Minute}, Prefix: throttle.Limit{Burst: 50, Refill: time.Minute},
+		Account: throttle.Limit{Burst: 5, Refill: 10 * time.Minute}, Address: throttle.Limit{Burst: 50, Refill: time.Minute},
+		Total: throttle.Limit{Burst: 200, Refill: 10 * time.Second}, Countries: countries}}
 }
 
 // nearby lets a first method be registered from this machine and its network, as if they were the campus' own.

@@ -44,7 +44,7 @@ func (s *stage) build(ctx context.Context) (*house, error) {
 		return nil, err
 	}
 	h, err := openHouse(ctx, houseConfig{Base: s.base, DSN: filepath.Join(s.dir, "gatehouse.db"), Node: "demo", Keyring: ring,
-		AppBase: s.app, Push: &pushSettings{Contact: s.contact()}, Campus: s.campus, Now: s.clock.Now, Log: s.log, Banner: "A demonstration: nobody here is real. People, passcodes and mail", BannerPath: "/demo"})
+		AppBase: s.app, Push: &pushSettings{Contact: s.contact()}, Text: s.texts(), Campus: s.campus, Now: s.clock.Now, Log: s.log, Banner: "A demonstration: nobody here is real. People, passcodes and mail", BannerPath: "/demo"})
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,15 @@ type houseConfig struct {
 	AppBase *url.URL
 	// Push is how phones are woken; nil: the open app finds a request by itself.
 	Push *pushSettings
+	// Text is who may be sent codes by text message and call; nil: nobody, and telephone numbers are no method.
+	Text *textSettings
+}
+
+// textSettings bound text messages and calls, whoever carries them.
+type textSettings struct {
+	Country  string   // where numbers without a country code are from, "" none
+	Channels []string // notice.Text, notice.Voice, in order of preference
+	Caps     signin.SendingCaps
 }
 
 // pushSettings are Web Push's.
@@ -125,7 +134,7 @@ func (h *house) flows() {
 	h.keys = &keys.Keeper{InTx: keyInTx, View: keyView, Keyring: c.Keyring, Now: c.Now}
 	signInTx, signView := store.Bind[signin.Store](h.db)
 	h.signin = signin.New(signin.Deps{InTx: signInTx, View: signView, Methods: h.methods, Box: h.box, Keyring: c.Keyring, Now: c.Now,
-		Limits: guessLimits, Push: h.push, Log: c.Log})
+		Limits: guessLimits, Push: h.push, Gateway: c.caps(), Log: c.Log})
 	enrolInTx, enrolView := store.Bind[enrol.Store](h.db)
 	h.enrol = enrol.New(enrol.Deps{InTx: enrolInTx, View: enrolView, SignIn: h.signin, Methods: h.methods, Box: h.box,
 		Now: c.Now, AppOrigin: c.appOrigin(), Log: c.Log})
@@ -141,6 +150,13 @@ func (h *house) flows() {
 }
 
 func (c houseConfig) issuer() string { return c.Base.Scheme + "://" + c.Base.Host }
+
+func (c houseConfig) caps() signin.SendingCaps {
+	if c.Text == nil {
+		return signin.SendingCaps{}
+	}
+	return c.Text.Caps
+}
 
 // appOrigin is the authenticator app's, "" where it is not offered.
 func (c houseConfig) appOrigin() string {

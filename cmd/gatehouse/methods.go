@@ -9,6 +9,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/method/oath"
 	"github.com/gatehouse-id/gatehouse/internal/method/passkey"
 	"github.com/gatehouse-id/gatehouse/internal/method/password"
+	"github.com/gatehouse-id/gatehouse/internal/method/phone"
 	"github.com/gatehouse-id/gatehouse/internal/method/recovery"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
@@ -35,11 +36,18 @@ func (h *house) newMethods() (map[method.Kind]method.Method, error) {
 	}
 	list := []method.Method{pk, pw, codes, recovery.Method{}}
 	if c.AppBase != nil {
-		phone, err := app.New(app.Settings{Server: c.issuer(), Origin: c.appOrigin(), RPID: c.AppBase.Hostname(), Name: c.Campus.Name})
+		requests, err := app.New(app.Settings{Server: c.issuer(), Origin: c.appOrigin(), RPID: c.AppBase.Hostname(), Name: c.Campus.Name})
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, phone)
+		list = append(list, requests)
+	}
+	if t := c.Text; t != nil {
+		numbers, err := phone.New(phone.Settings{Country: t.Country, Countries: t.Caps.Countries, Channels: t.Channels})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, numbers)
 	}
 	out := map[method.Kind]method.Method{}
 	for _, m := range list {

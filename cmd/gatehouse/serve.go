@@ -19,6 +19,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/courier"
 	"github.com/gatehouse-id/gatehouse/internal/courier/smtp"
 	"github.com/gatehouse-id/gatehouse/internal/method/password"
+	"github.com/gatehouse-id/gatehouse/internal/notice"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 )
 
@@ -109,10 +110,21 @@ func (c config) house(node string, log *slog.Logger) (houseConfig, error) {
 	return out, nil
 }
 
-// channels are the ways out for notices: mail, where a relay is configured.
+// channels are the ways out for notices: mail, where a relay is configured, and text messages and calls, where a
+// gateway is.
 func (c config) channels() (map[string]courier.Channel, error) {
+	out := map[string]courier.Channel{}
+	if c.Text != nil {
+		for name, carrier := range c.Text.Carriers {
+			channel, err := carrier.open(name)
+			if err != nil {
+				return nil, fmt.Errorf("text: %w", err)
+			}
+			out[name] = channel
+		}
+	}
 	if c.SMTP == nil {
-		return nil, nil
+		return out, nil
 	}
 	set := smtp.Settings{Host: c.SMTP.Host, Port: c.SMTP.Port, Security: smtp.Security(c.SMTP.Security), Username: c.SMTP.User,
 		From: c.SMTP.From, FromName: c.SMTP.FromName}
@@ -127,7 +139,8 @@ func (c config) channels() (map[string]courier.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]courier.Channel{"mail": sender}, nil
+	out[notice.Mail] = sender
+	return out, nil
 }
 
 func (c config) logger(w io.Writer) *slog.Logger {
