@@ -32,7 +32,8 @@ var (
 )
 
 // Send starts a challenge of kind for the attempt, or sends it again (with a new number or code; the old one ends).
-// It needs a preceding proof: the attempt's own or a live session's (attack rule 18). via is "", "text" or "voice".
+// It needs a preceding proof: the attempt's own or a live session's (attack rule 18). via is "", "text" or "voice", and
+// after a colon the credential that it goes to where there are several ("text:<id>").
 func (f *Flow) Send(ctx context.Context, caller Caller, ref string, kind method.Kind, via string) (Step, error) {
 	p, err := f.unseal(caller, ref)
 	if errors.Is(err, errExpired) {

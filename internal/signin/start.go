@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"net/netip"
+	"strings"
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
@@ -48,8 +49,9 @@ func (f *Flow) start(ctx context.Context, s Store, sit *situation, kind method.K
 		return fmt.Errorf("signin: %s is outbound by its traits but cannot be sent", kind)
 	}
 	c := f.challengeFor(sit, kind)
-	in := method.DispatchInput{Subject: subject(sit.person), Credentials: ofKind(sit.owned, kind), Via: via,
+	in := method.DispatchInput{Subject: subject(sit.person), Credentials: ofKind(sit.owned, kind),
 		Digits: sit.policy.App.Digits(), Now: sit.now}
+	in.Via, in.Credential, _ = strings.Cut(via, ":")
 	over := []Challenge{}
 	if sit.challenge != nil && sit.challenge.Standing == Open {
 		over = append(over, *sit.challenge)

@@ -72,12 +72,16 @@ type House struct {
 	Flow    *signin.Flow
 	InTx    func(context.Context, func(signin.Store) error) error
 	View    func(context.Context, func(signin.Store) error) error
+	// Gateway may be changed before a Flow is made anew (Rebuild).
+	Gateway signin.SendingCaps
+
+	phones *phones // shared by copies of the house
 }
 
 // New builds a house on db, which must have been opened with the clock and policy.Default.
 func New(t testing.TB, db *store.DB, keyring *secret.Keyring, clock *Clock) *House {
 	t.Helper()
-	h := &House{T: t, DB: db, Clock: clock, Keyring: keyring, Box: secret.NewBox(keyring)}
+	h := &House{T: t, DB: db, Clock: clock, phones: &phones{}, Keyring: keyring, Box: secret.NewBox(keyring)}
 	pw, err := password.New(password.Settings{Params: password.Params{Memory: 64, Time: 1, Threads: 1}, Workers: 4, Queue: 1000,
 		MinLength: func(method.Subject) int { return 8 }})
 	h.must(err)
@@ -85,14 +89,25 @@ func New(t testing.TB, db *store.DB, keyring *secret.Keyring, clock *Clock) *Hou
 	h.must(err)
 	otp, err := oath.New(oath.Settings{Issuer: "Example"})
 	h.must(err)
-	h.Methods = map[method.Kind]method.Method{method.Password: pw, method.Passkey: pk, method.TOTP: otp}
+	app, number := h.outbound()
+	h.Methods = map[method.Kind]method.Method{method.Password: pw, method.Passkey: pk, method.TOTP: otp, method.App: app, method.Phone: number}
 	h.InTx, h.View = store.Bind[signin.Store](db)
-	h.Flow = signin.New(signin.Deps{
-		InTx: h.InTx, View: h.View, Methods: h.Methods, Box: h.Box, Keyring: keyring, Now: clock.Now,
-		Limits: func(k method.Kind, a throttle.Audience) throttle.Limit { return throttle.Default(string(k), a) },
-	})
+	h.Gateway = Caps()
+	h.Rebuild()
 	return h
 }
+
+// Deps are what the house's Flow is made of.
+func (h *House) Deps() signin.Deps {
+	return signin.Deps{
+		InTx: h.InTx, View: h.View, Methods: h.Methods, Box: h.Box, Keyring: h.Keyring, Now: h.Clock.Now,
+		Limits: func(k method.Kind, a throttle.Audience) throttle.Limit { return throttle.Default(string(k), a) },
+		Push:   h.pushed, Gateway: h.Gateway, Country: func(netip.Addr) string { return "GB" },
+	}
+}
+
+// Rebuild makes the Flow anew, as a restart with another configuration does.
+func (h *House) Rebuild() { h.Flow = signin.New(h.Deps()) }
 
 func (h *House) must(err error) {
 	h.T.Helper()
@@ -141,10 +156,18 @@ func (h *House) Enrol(p *Person, kind method.Kind) {
 	ctx := context.Background()
 	m, now := h.Methods[kind], h.Clock.Now()
 	subject := method.Subject{ID: string(p.ID), Username: p.Username, DisplayName: p.DisplayName, Email: p.Email}
-	prompt, err := m.Offer(method.OfferInput{Subject: subject, Now: now})
-	h.must(err)
-	c, err := m.Enrol(method.EnrolInput{Subject: subject, State: prompt.State, Answer: h.register(p, kind, prompt.Public), Name: string(kind), Now: now})
-	h.must(err)
+	var c method.Credential
+	switch kind {
+	case method.App:
+		c = h.pair(p, now)
+	case method.Phone:
+		c = h.number(subject, now)
+	default:
+		prompt, err := m.Offer(method.OfferInput{Subject: subject, Now: now})
+		h.must(err)
+		c, err = m.Enrol(method.EnrolInput{Subject: subject, State: prompt.State, Answer: h.register(p, kind, prompt.Public), Name: string(kind), Now: now})
+		h.must(err)
+	}
 	c.ID, c.Person, c.Kind, c.Created = secret.NewID(now), string(p.ID), kind, now
 	p.Creds[kind], p.Handles[kind] = c.ID, c.Handle
 	h.must(h.InTx(ctx, func(s signin.Store) error { return s.AddCredential(ctx, c) }))
