@@ -24,9 +24,11 @@ import (
 // Case says how one method is answered.
 type Case struct {
 	Method method.Method
+	// Typed is what is typed before there is an offer (a phone number); zero for most.
+	Typed method.Answer
 	// Enrol answers an Offer rightly.
 	Enrol func(t *testing.T, p method.Prompt, now time.Time) method.Answer
-	// Right answers a Begin rightly, at now.
+	// Right answers a Begin rightly, at now; the Dispatch of a method that sends stands in p.
 	Right func(t *testing.T, p method.Prompt, now time.Time) method.Answer
 	// Wrong are answers that are well formed and wrong, beside those that no method can take.
 	Wrong func(t *testing.T, p method.Prompt, now time.Time) []method.Answer
@@ -41,7 +43,7 @@ var Noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
 // Enrolled makes a credential as a flow would.
 func (c Case) Enrolled(t *testing.T, now time.Time) method.Credential {
 	t.Helper()
-	p, err := c.Method.Offer(method.OfferInput{Subject: Ada, Now: now})
+	p, err := c.Method.Offer(method.OfferInput{Subject: Ada, Now: now, Answer: c.Typed})
 	if err != nil {
 		t.Fatalf("offer: %v", err)
 	}
@@ -62,6 +64,13 @@ func (c Case) Enrolled(t *testing.T, now time.Time) method.Credential {
 // Begun is a question to Ada, who owns creds.
 func (c Case) Begun(t *testing.T, now time.Time, creds ...method.Credential) method.Prompt {
 	t.Helper()
+	if out, ok := c.Method.(method.Outbound); ok {
+		d, err := out.Dispatch(method.DispatchInput{Subject: Ada, Credentials: creds, Now: now})
+		if err != nil {
+			t.Fatalf("dispatch: %v", err)
+		}
+		return method.Prompt{Public: d.Public, State: d.State, Send: d.Send}
+	}
 	p, err := c.Method.Begin(method.BeginInput{Subject: Ada, Credentials: creds, Now: now})
 	if err != nil {
 		t.Fatalf("begin: %v", err)
@@ -225,7 +234,7 @@ func concurrent(t *testing.T, c Case) {
 }
 
 func enrolment(t *testing.T, c Case) {
-	p, err := c.Method.Offer(method.OfferInput{Subject: Ada, Now: Noon})
+	p, err := c.Method.Offer(method.OfferInput{Subject: Ada, Now: Noon, Answer: c.Typed})
 	if err != nil {
 		t.Fatal(err)
 	}
