@@ -53,7 +53,7 @@ func TestAPhoneFromTheShopToTheTill(t *testing.T) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	r := list[0]
-	if r.Digits != 2 || r.Address != "192.0.2.7" || r.Agent != "agent Test/1.0" || r.Place != "roughly " || r.Expires <= r.Created || !r.Extend {
+	if r.Digits != 2 || r.Address != "192.0.2.7" || r.Agent != "agent Test/1.0" || r.Place != "roughly "+r.Country || r.Expires <= r.Created || !r.Extend {
 		t.Errorf("%+v", r)
 	}
 	until, err := s.Extend(ctx, r.ID)
