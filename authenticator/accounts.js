@@ -133,7 +133,7 @@ screen("account", async (device) => {
   if (!entry) { go("home", null, true); return null; }
   if (entry.pending) { go("show", device, true); return null; }
   if (entry.gone) return gone(entry);
-  const clock = ticking(entry, "passcode.large");
+  const clock = ticking(entry, "large.passcode");
   await clock.drawn;
   const user = h("bdi", null, live.get(device)?.username ?? "");
   const named = h("p.lead", null, user);
@@ -191,7 +191,7 @@ screen("remove", async (device) => {
   }), ".danger", "bin");
   return {
     title: t("remove.title", { name: title(entry) }), back: ["account", device],
-    parts: [p(t("remove.lead"), ".lead"), p(t("remove.other")), trouble, ...help()],
+    parts: [p(t("remove.lead"), ".lead"), p(t("remove.sure")), trouble, ...help()],
     acts: [yes, anyway, button(t("app.cancel"), () => go("account", device, true), ".text")],
   };
 });

@@ -3,13 +3,14 @@
 import * as push from "/push.js";
 import * as watch from "/watch.js";
 import { announce, button, h, icon, t } from "/page.js";
-import { again, current, go, show, where } from "/route.js";
+import { again, current, go, later, show, where } from "/route.js";
 import { known, load, recall } from "/house.js";
 import { link } from "/pair.js";
 import "/accounts.js";
-import "/move.js";
 import "/request.js";
-import "/scan.js";
+
+for (const name of ["move", "moved"]) later(name, "/move.js");
+for (const name of ["restore", "scan"]) later(name, "/" + name + ".js");
 
 // Screens on which somebody is in the middle of something: there a request is announced and not put in the way.
 const held = new Set(["request", "report", "result", "pair", "show", "scan", "code", "opening", "restore", "move"]);

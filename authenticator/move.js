@@ -24,7 +24,7 @@ screen("move", async (device) => {
   }), "", "move");
   return {
     title: t("move.title"), back: ["account", device],
-    parts: [h("div.big", null, pic("move")), p(t("move.lead"), ".lead"), h("ol.steps", null, h("li", null, t("move.one", { address: location.host })), h("li", null, t("move.two")), h("li", null, t("move.three"))), p(t("move.gap"), ".small.muted"), trouble],
+    parts: [h("div.big", null, pic("move")), p(t("move.lead"), ".lead"), h("ol.steps", null, h("li", null, t("move.first", { address: location.host })), h("li", null, t("move.second")), h("li", null, t("move.third"))), p(t("move.gap"), ".small.muted"), trouble],
     acts: [start],
   };
 });

@@ -1,12 +1,12 @@
 // Bringing this phone to an account: a link, a QR code or a short code ─► the phone's own lock ─► a code for the page
-// that began it ─► done. And the way back for a phone that has lost what it kept.
+// that began it ─► done.
 
 import * as keep from "/keep.js";
 import * as passcode from "/passcode.js";
 import * as push from "/push.js";
 import * as watch from "/watch.js";
 import * as wire from "/wire.js";
-import { announce, busy, button, digits, h, more, p, pic, problem, row, rows, t } from "/page.js";
+import { busy, button, digits, h, p, pic, problem, row, rows, t } from "/page.js";
 import { go, screen, show } from "/route.js";
 import { house, load } from "/house.js";
 import { help } from "/request.js";
@@ -77,7 +77,7 @@ screen("install", (token) => ({
 }));
 
 /** phoneName is what the house calls this phone until its owner gives it another name. */
-async function phoneName() {
+export async function phoneName() {
   const agent = navigator.userAgent;
   const model = await navigator.userAgentData?.getHighEntropyValues?.(["model"]).then((v) => v.model, () => "");
   if (model) return model.slice(0, 40);
@@ -111,7 +111,7 @@ async function claim(locked) {
 }
 
 /** settle keeps an account as the house has given it. */
-async function settle(answer, key, unlock, pending, skew) {
+export async function settle(answer, key, unlock, pending, skew) {
   return keep.add({ device: answer.device, account: answer.account, institution: house.institution, key, unlock: unlock ?? "",
     passcode: await passcode.take(answer.passcode), skew: Math.abs(skew) < 5 ? 0 : skew, gone: false, pushed: "", pending });
 }
@@ -215,35 +215,3 @@ screen("ended", () => ({
   title: t("ended.title"), centre: true, parts: [h("div.big", null, pic("clock")), p(t("ended.lead"), ".lead"), ...help()],
   acts: [button(t("add.again"), () => go("add", null, true)), button(t("app.home"), () => go("home", null, true), ".quiet")],
 }));
-
-screen("restore", () => {
-  const trouble = problem();
-  const press = button(t("restore.go"), () => busy(press, restore).then(async (entry) => {
-    await watch.start();
-    announce(t("paired.title"));
-    go("paired", entry.device, true);
-  }, (error) => trouble.tell(error.name === "NotAllowedError" ? t("restore.none") : error)), "", "passkey");
-  return {
-    title: t("restore.title"), back: "add", parts: [p(t("restore.lead"), ".lead"), trouble, more(t("restore.how"), p(t("restore.how.text")))],
-    acts: [press, button(t("restore.instead"), () => go("add", null, true), ".quiet", "plus")],
-  };
-});
-
-/** restore takes the place of what this phone was before it lost its storage. */
-async function restore() {
-  if (!house.server) await load();
-  const opened = await wire.call("POST", "/app/v1/restore/open", {});
-  const credential = await navigator.credentials.get({ publicKey: wire.options(opened.options) });
-  const pair = await wire.newKey();
-  const key = await wire.publicKey(pair);
-  const device = await wire.thumbprint(key);
-  const state = wire.toText(await wire.digest(opened.state));
-  const skew = house.now ? house.now - house.at : 0;
-  const answer = await wire.call("POST", "/app/v1/restore", {
-    state: opened.state, assertion: wire.assertion(credential), key, name: await phoneName(),
-    proof: await wire.jws(pair, device, "restore", { state, aud: location.origin, iat: Math.floor(Date.now() / 1000) + skew }),
-  });
-  for (const old of await keep.accounts()) if (old.account === answer.account) await keep.remove(old.device);
-  return settle(answer, pair, credential.id, null, skew);
-}
-

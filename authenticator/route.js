@@ -2,7 +2,7 @@
 // A screen is a function that gives {title, back, parts, acts, leave}; parts fill the page, acts stand within the thumb's
 // reach, leave ends what it started.
 
-import { h, icon, t } from "/page.js";
+import { button, h, icon, p, say, t, whatWent } from "/page.js";
 
 const screens = new Map();
 let shown = { leave() {} };
@@ -10,6 +10,12 @@ let turn = 0;
 
 /** screen registers a screen. */
 export const screen = (name, draw) => screens.set(name, draw);
+
+/** later registers a screen whose file is fetched when it is first opened. */
+export const later = (name, file) => screen(name, async (argument) => {
+  await import(file);
+  return screens.get(name)(argument);
+});
 
 /** where is the screen of the address and its argument. */
 export function where() {
@@ -32,7 +38,7 @@ export function go(name, argument, instead) {
 export async function show({ first } = {}) {
   const mine = ++turn;
   const [name, argument] = where();
-  const next = await screens.get(name)(argument);
+  const next = await (async () => screens.get(name)(argument))().catch(broken);
   if (mine !== turn || !next) { next?.leave?.(); return; }
   shown.leave?.();
   shown = { name, argument, ...next };
@@ -44,6 +50,12 @@ export async function show({ first } = {}) {
   scrollTo(0, 0);
   if (!first) (next.focus ?? heading).focus({ preventScroll: true });
 }
+
+/** broken is what is shown of a screen that cannot be: the phone's storage or the network fails. */
+const broken = (error) => ({
+  title: t("trouble.title"), parts: [say("bad", "alert", p(whatWent(error)))],
+  acts: [button(t("app.again"), () => show()), button(t("app.home"), () => go("home"), ".quiet")],
+});
 
 /** current is the screen that is seen. */
 export const current = () => shown;
@@ -60,7 +72,8 @@ export function setBrand(name) {
 
 function bar(next) {
   const mark = h("span.mark", null, next.back ? "" : h("span.mark-sign", null, icon("arch", true)), h("span", { id: "brand" }, brand || t("app.name")));
-  const back = next.back && h("button.back", { type: "button", onclick: () => typeof next.back === "function" ? next.back() : go(...[next.back].flat(), true) },
+  const [to, argument] = [next.back].flat();
+  const back = to && h("button.back", { type: "button", onclick: () => go(to, argument, true) },
     icon("back"), h("span.hide", null, t("app.back")));
   return h("div.top-in", null, back, mark, next.side);
 }

@@ -1,10 +1,10 @@
 // The worker: keeps the app's files for when there is no network, and turns a push into a notification. It fetches
 // nothing else, and a push carries nothing but that something waits.
 
-const version = "";
+const version = "b5e59402ea58";
 const cache = "gatehouse-" + version;
 const files = ["/", "/app.js", "/accounts.js", "/house.js", "/keep.js", "/move.js", "/page.js", "/pair.js", "/passcode.js", "/push.js",
-  "/request.js", "/route.js", "/scan.js", "/watch.js", "/wire.js", "/app.css", "/en.json", "/icon.svg", "/icon-192.png"];
+  "/request.js", "/restore.js", "/route.js", "/scan.js", "/watch.js", "/wire.js", "/app.css", "/en.json", "/icon.svg", "/icon-192.png"];
 
 addEventListener("install", (event) => event.waitUntil(
   caches.open(cache).then((c) => c.addAll(files.map((file) => new Request(file, { cache: "no-cache" }))))));
