@@ -27,7 +27,7 @@ const AppOrigin = "https://phone.example.ac.uk"
 // Caps are wide enough for a test that is not about them.
 func Caps() signin.SendingCaps {
 	wide := throttle.Limit{Burst: 1000, Refill: time.Second}
-	return signin.SendingCaps{Number: wide, Prefix: wide, Account: wide, Address: wide, Total: wide, Countries: []string{"GB", "US"}}
+	return signin.SendingCaps{Number: wide, Prefix: wide, Account: wide, Address: wide, Total: wide, Countries: []string{"BE", "US"}}
 }
 
 // phones is what the house knows of its people's phones.
@@ -42,7 +42,7 @@ func (h *House) outbound() (method.Method, method.Method) {
 	h.T.Helper()
 	a, err := app.New(app.Settings{Server: Origin, Origin: AppOrigin, RPID: "phone.example.ac.uk", Name: "Example"})
 	h.must(err)
-	p, err := phone.New(phone.Settings{Country: "GB", Countries: []string{"GB", "US"}, Channels: []string{notice.Text, notice.Voice}})
+	p, err := phone.New(phone.Settings{Country: "BE", Countries: []string{"BE", "US"}, Channels: []string{notice.Text, notice.Voice}})
 	h.must(err)
 	return a, p
 }
@@ -81,7 +81,7 @@ func (h *House) number(subject method.Subject, now time.Time) method.Credential 
 	h.T.Helper()
 	h.phones.numbers++
 	m := h.Methods[method.Phone]
-	typed := method.Answer{Text: fmt.Sprintf("+4477009%05d", h.phones.numbers)}
+	typed := method.Answer{Text: fmt.Sprintf("+324701%05d", h.phones.numbers)}
 	offer, err := m.Offer(method.OfferInput{Subject: subject, Answer: typed, Now: now})
 	h.must(err)
 	c, err := m.Enrol(method.EnrolInput{Subject: subject, State: offer.State, Answer: method.Answer{Text: offer.Send[0].Code}, Now: now})
