@@ -135,7 +135,7 @@ func TestConfigRefusals(t *testing.T) {
 		{"app nowhere", "key_file: k", "key_file: k\napp: {}", `"base_url" is missing`},
 		{"app in upper case", "key_file: k", "key_file: k\napp: {base_url: 'http://App.localhost'}", "in lower case"},
 		{"push without contact", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {}}", `"contact" is missing`},
-		{"push with a name", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {contact: desk}}", "c.yaml:5:60: write where push services reach you"},
+		{"push with a name", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {contact: desk}}", "c.yaml:5:62: write where push services reach you"},
 		{"push to a path", "key_file: k", "key_file: k\napp: {base_url: 'http://app.localhost:8080', push: {contact: 'mailto:a@b.example', services: ['https://x.example/']}}", "write the host of a push service"},
 		{"text through nothing", "key_file: k", "key_file: k\ntext: {countries: [GB]}", "c.yaml:5:7: write either gateway"},
 		{"text in the clear", "key_file: k", "key_file: k\ntext: {countries: [GB], gateway: {url: 'http://sms.example/send', body: '{\"to\":\"{{.To}}\",\"text\":\"{{.Text}}\"}'}}", "c.yaml:5:40: write https: codes and numbers would travel in clear"},
