@@ -138,8 +138,8 @@ func TestOfParallelAnswersOneCounts(t *testing.T) {
 	})
 }
 
-// What is signed for one request, account, server, time or call counts for no other, and once.
-func TestSignedAnswersCountForWhatTheySay(t *testing.T) {
+// Attack G72: what is signed for one request, account, server, time or call counts for no other, and once.
+func TestG72_SignedAnswersCountForWhatTheySay(t *testing.T) {
 	both(t, func(t *testing.T, h house) {
 		ada, _, ph := h.paired(t, "ada")
 		in := h.ask(t, ada, h.Browser())
@@ -226,6 +226,14 @@ func TestOverIsOver(t *testing.T) {
 		wantCode(t, err, "request.over")
 		_, err = ph.answer(s.Sending.ID, s.Sending.Number, "approve")
 		must(t, err)
+		// A request goes with its attempt: whoever signs out everywhere ends what waits.
+		in = h.ask(t, ada, in.b)
+		must(t, h.inTx(ctx, func(s device.Store) error {
+			_, err := signin.EndEverything(ctx, s, ada.ID)
+			return err
+		}))
+		_, err = ph.answer(in.id, in.number, "approve")
+		wantCode(t, err, "request.over")
 		_, err = ph.answer("nothing", "47", "approve")
 		wantCode(t, err, "request.over")
 	})

@@ -189,7 +189,11 @@ func (f *Flow) Restore(ctx context.Context, c Caller, in Claim) (Claimed, error)
 	}
 	lost, state, reason := m.Restore(owned, open.Unlock, in.Unlock, key, f.Now())
 	if reason != "" {
-		return Claimed{}, errRestore.Because(errors.New(reason))
+		err := f.InTx(ctx, func(s Store) error { return f.recordStranger(ctx, s, "method.restored", reason) })
+		if err == nil {
+			err = errRestore.Because(errors.New(reason))
+		}
+		return Claimed{}, err
 	}
 	b := enrol.Brought{Handle: key.Thumbprint(), State: state, Label: enrol.Label(in.Name, lost.Name)}
 	out, err := f.handOver(&b)

@@ -21,11 +21,11 @@ import (
 const PairingType = "gatehouse-pairing+jwt"
 
 // typedCodes bounds how many short codes are tried in the whole house: right ones are given back. A code has 40 bits and
-// ten minutes; with a thousand pairings open at once, a year of guessing at this pace finds one in 35 years, and what it
-// finds must still be confirmed by the member. Links are never held up.
+// ten minutes; with a thousand pairings open at all times, guessing at this pace meets one in 35 years, and the member must
+// still confirm what it meets. Links are never held up.
 var typedCodes = throttle.Limit{Burst: 60, Refill: time.Second}
 
-// wrongCodes bounds how many wrong links and codes get a line in the trail.
+// wrongCodes bounds how many wrong links, codes and passkeys get a line in the trail.
 var wrongCodes = throttle.Limit{Burst: 30, Refill: 10 * time.Second}
 
 var (
@@ -63,10 +63,7 @@ func (f *Flow) Open(ctx context.Context, c Caller, token, code string) (Opening,
 		if err != nil || no == nil || !errors.Is(no, errPairing) {
 			return err
 		}
-		e := c.entry(now, people.Person{}, "pairing.opened", audit.Failed)
-		e.Actor, e.Personal, e.Reason = "stranger", nil, errPairing.Code
-		_, err = f.SignIn.RecordSparingly(ctx, s, now, "pairing", wrongCodes, e)
-		return err
+		return f.recordStranger(ctx, s, "pairing.opened", errPairing.Code)
 	})
 	if err == nil {
 		err = no
@@ -84,6 +81,15 @@ func (f *Flow) Open(ctx context.Context, c Caller, token, code string) (Opening,
 	in.Unlock = prompt.State
 	state, err := f.Box.Pack("device.claim", "", in, pairing.Expires)
 	return Opening{Pairing: pairing.ID, Expires: pairing.Expires, State: state, Unlock: Unlock{Required: required, Options: prompt.Public}}, err
+}
+
+// recordStranger records what somebody without a phone of ours tried in vain, sparingly.
+func (f *Flow) recordStranger(ctx context.Context, s Store, act, reason string) error {
+	now := f.Now()
+	e := Caller{}.entry(now, people.Person{}, act, audit.Failed)
+	e.Actor, e.Reason = "stranger", reason
+	_, err := f.SignIn.RecordSparingly(ctx, s, now, act, wrongCodes, e)
+	return err
 }
 
 // find looks a pairing up; no is why there is none. A typed code takes a guess, which is given back where it was right.
