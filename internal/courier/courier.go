@@ -88,15 +88,17 @@ type Texts interface {
 	Notice(kind, locale string, params map[string]string) (subject, body string, ok bool)
 }
 
-// Courier carries the outbox out. All fields are needed; it holds no state that a restart would miss.
+// Courier carries the outbox out. All fields but Tried are needed; it holds no state that a restart would miss.
 type Courier struct {
 	// InTx runs f in one transaction on the queue.
 	InTx  func(ctx context.Context, f func(notice.Queue) error) error
 	Texts Texts
 	// Channels are those it carries; messages of any other are left to another Courier.
 	Channels map[string]Channel
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Tried hears of each try after it was saved, for what is kept of codes on their way; nil: nobody listens.
+	Tried func(ctx context.Context, m notice.Message)
+	Now   func() time.Time
+	Log   *slog.Logger
 
 	wake chan struct{}
 }
@@ -204,7 +206,13 @@ func (c *Courier) deliver(ctx context.Context, m notice.Message) (next time.Time
 	if failed != nil && !m.GivenUp {
 		next = m.NotUntil
 	}
-	return next, c.InTx(ctx, func(q notice.Queue) error { return q.SaveMessage(ctx, m) })
+	if err := c.InTx(ctx, func(q notice.Queue) error { return q.SaveMessage(ctx, m) }); err != nil {
+		return next, err
+	}
+	if c.Tried != nil {
+		c.Tried(ctx, m)
+	}
+	return next, nil
 }
 
 // errExpired: nobody needs the message any more.

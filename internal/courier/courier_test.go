@@ -7,11 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/notice"
+	"github.com/gatehouse-id/gatehouse/internal/secret"
 )
 
 // outbox is a queue in memory that keeps the port's promises: a leased message is claimed by nobody else.
@@ -52,7 +54,7 @@ func (o *outbox) RecentMessages(context.Context, int) ([]notice.Message, error) 
 type texts struct{}
 
 func (texts) Notice(kind, _ string, p map[string]string) (string, string, bool) {
-	return "about " + kind, "Hello " + p["name"], kind != "unheard-of"
+	return "about " + kind, "Hello " + p["name"] + p["Code"], kind != "unheard-of"
 }
 
 type channel struct {
@@ -206,4 +208,146 @@ func TestRunIsWokenAndStops(t *testing.T) {
 	}
 	stop()
 	<-done
+}
+
+// code is a message that somebody waits for.
+func code(ch string) notice.Message {
+	return notice.Message{ID: "c", Channel: ch, To: "+12025550123", Kind: "code", Code: secret.NewString("471903"), Created: start,
+		NotUntil: start, Expires: start.Add(10 * time.Minute), Params: map[string]string{"name": ""}}
+}
+
+func TestACodeIsInTheLetterAndNowhereElse(t *testing.T) {
+	for ch, want := range map[string]string{notice.Text: "Hello 471903", notice.Voice: "Hello 4, 7, 1, 9, 0, 3", notice.Mail: "Hello 471903"} {
+		now, out := start, &channel{}
+		box := &outbox{messages: []notice.Message{code(ch)}}
+		var logged strings.Builder
+		c := New(Courier{InTx: box.inTx, Texts: texts{}, Channels: map[string]Channel{ch: out}, Now: func() time.Time { return now },
+			Log: slog.New(slog.NewTextHandler(&logged, nil))})
+		out.fail = errors.New("the gateway repeats: Hello 471903, that is 4, 7, 1, 9, 0, 3")
+		if _, err := c.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m := box.messages[0]
+		if strings.Contains(m.LastFail+logged.String(), "471903") || strings.Contains(m.LastFail+logged.String(), "4, 7, 1") || len(m.Params) != 1 {
+			t.Errorf("%s: the code is kept or logged: %q %q %v", ch, m.LastFail, logged.String(), m.Params)
+		}
+		out.fail, now = nil, m.NotUntil
+		if _, err := c.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.letters[len(out.letters)-1].Body; got != want {
+			t.Errorf("%s: %q", ch, got)
+		}
+		if m := box.messages[0]; m.SentAt.IsZero() || !m.Code.Empty() {
+			t.Errorf("%s: %+v", ch, m)
+		}
+	}
+}
+
+// What carries a code is tried again after seconds, and is worth nothing after its time.
+func TestCodesAreTriedQuicklyAndExpire(t *testing.T) {
+	now, ch := start, &channel{fail: errors.New("503")}
+	box := &outbox{messages: []notice.Message{code(notice.Text)}}
+	c := house(box, ch, &now)
+	c.Channels = map[string]Channel{notice.Text: ch}
+	var waits []time.Duration
+	for !box.messages[0].GivenUp {
+		if n, err := c.Once(t.Context()); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		if box.messages[0].GivenUp {
+			break
+		}
+		waits = append(waits, box.messages[0].NotUntil.Sub(now))
+		now = box.messages[0].NotUntil
+	}
+	if waits[0] != 2*time.Second || waits[1] != 4*time.Second || waits[len(waits)-1] > time.Minute {
+		t.Errorf("waits %v", waits)
+	}
+	m := box.messages[0]
+	if !strings.HasPrefix(m.LastFail, Expired) || !m.Code.Empty() || !m.NotUntil.Before(start.Add(12*time.Minute)) {
+		t.Errorf("%+v", m)
+	}
+	// One that lay too long is not even tried.
+	late := code(notice.Text)
+	box.messages, ch.letters, now = []notice.Message{late}, nil, late.Expires
+	if _, err := c.Once(t.Context()); err != nil || len(ch.letters) != 0 || !box.messages[0].GivenUp || box.messages[0].LastFail != Expired || !box.messages[0].Code.Empty() {
+		t.Errorf("%+v %v", box.messages[0], err)
+	}
+}
+
+func TestRetryAfterIsObeyed(t *testing.T) {
+	now, ch := start, &channel{fail: fmt.Errorf("wrapped: %w", &Later{After: 90 * time.Second, Err: errors.New("429")})}
+	box := &outbox{messages: []notice.Message{code(notice.Text)}}
+	c := house(box, ch, &now)
+	c.Channels = map[string]Channel{notice.Text: ch}
+	if _, err := c.Once(t.Context()); err != nil || !box.messages[0].NotUntil.Equal(start.Add(90*time.Second)) {
+		t.Errorf("%+v %v", box.messages[0], err)
+	}
+	ch.fail, now = &Later{After: time.Hour, Err: errors.New("429")}, box.messages[0].NotUntil
+	if _, err := c.Once(t.Context()); err != nil || !box.messages[0].GivenUp { // an hour is longer than the code lives
+		t.Errorf("%+v %v", box.messages[0], err)
+	}
+}
+
+// A slow mail server does not hold up codes: each courier leaves the other's messages alone.
+func TestACourierCarriesItsOwnChannels(t *testing.T) {
+	now, texts, mails := start, &channel{}, &channel{}
+	box := &outbox{messages: []notice.Message{{ID: "m", Channel: notice.Mail, Kind: "k"}, code(notice.Text)}}
+	var tried []string
+	c := house(box, mails, &now)
+	c.Channels = map[string]Channel{notice.Text: texts}
+	c.Tried = func(_ context.Context, m notice.Message) { tried = append(tried, m.ID) }
+	if n, err := c.Once(t.Context()); n != 1 || err != nil || len(texts.letters) != 1 || !box.messages[0].SentAt.IsZero() {
+		t.Errorf("%d %v %+v", n, err, box.messages)
+	}
+	if !slices.Equal(tried, []string{"c"}) {
+		t.Error(tried)
+	}
+	if n, err := house(box, mails, &now).Once(t.Context()); n != 1 || err != nil || len(mails.letters) != 1 {
+		t.Errorf("%d %v", n, err)
+	}
+}
+
+// Codes go out side by side: one that hangs does not hold up the rest of its batch.
+func TestCodesDoNotWaitForOneAnother(t *testing.T) {
+	now, box := start, &outbox{}
+	for i := range Parallel {
+		m := code(notice.Text)
+		m.ID = fmt.Sprint(i)
+		box.messages = append(box.messages, m)
+	}
+	c := house(box, nil, &now)
+	all := make(chan struct{})
+	c.Channels = map[string]Channel{notice.Text: &meeting{of: Parallel, all: all}}
+	if n, err := c.Once(t.Context()); n != Parallel || err != nil {
+		t.Fatal(n, err)
+	}
+	for _, m := range box.messages {
+		if m.SentAt.IsZero() {
+			t.Errorf("%+v", m)
+		}
+	}
+}
+
+// meeting lets nobody go before all have come.
+type meeting struct {
+	mu   sync.Mutex
+	came int
+	of   int
+	all  chan struct{}
+}
+
+func (m *meeting) Send(ctx context.Context, _ Letter) error {
+	m.mu.Lock()
+	if m.came++; m.came == m.of {
+		close(m.all)
+	}
+	m.mu.Unlock()
+	select {
+	case <-m.all:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
