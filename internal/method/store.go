@@ -16,8 +16,8 @@ type Store interface {
 	// UpdateCredential saves name, state, pending and last use where Version matches and raises it; fault
 	// Conflict otherwise.
 	UpdateCredential(ctx context.Context, c Credential) error
-	// TouchCredential saves LastUsed alone, without a version; an older time changes nothing. Fault Conflict where the
-	// credential was removed meanwhile: what is gone proves nothing.
+	// TouchCredential saves LastUsed alone and raises no version; an older time changes nothing. Fault Conflict where the
+	// credential was removed meanwhile, or changed since this transaction read it: what is gone proves nothing.
 	TouchCredential(ctx context.Context, id string, used time.Time) error
 	// RemoveCredential reports whether there was one of this person.
 	RemoveCredential(ctx context.Context, person, id string) (bool, error)

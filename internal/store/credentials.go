@@ -22,6 +22,12 @@ func (t *Tx) openState(c *method.Credential) (err error) {
 	if c.State, err = t.db.cfg.Keyring.Open(credentialPlace(c.ID), c.State); err != nil {
 		return fmt.Errorf("store: state of credential %s: %w", c.ID, err)
 	}
+	if !t.readOnly {
+		if t.judged == nil {
+			t.judged = map[string]int64{}
+		}
+		t.judged[c.ID] = c.Version
+	}
 	return nil
 }
 
@@ -65,12 +71,20 @@ func (t *Tx) UpdateCredential(ctx context.Context, c method.Credential) error {
 	n, err := t.exec(`UPDATE credentials SET name = $1, state = $2, pending = $3, last_used = $4, version = version + 1
 		WHERE id = $5 AND version = $6`, c.Name, t.db.cfg.Keyring.Seal(credentialPlace(c.ID), c.State), c.Pending,
 		c.LastUsed, c.ID, c.Version)
+	if _, read := t.judged[c.ID]; read && n > 0 {
+		t.judged[c.ID] = c.Version + 1
+	}
 	return atMostOne(n, err, changed("credential"))
 }
 
-// TouchCredential implements method.Store.
+// TouchCredential implements method.Store. Where this transaction has read the credential, what it judged must still be
+// what is kept: on PostgreSQL a password may be changed between the reading and this.
 func (t *Tx) TouchCredential(ctx context.Context, id string, used time.Time) error {
-	n, err := t.exec("UPDATE credentials SET last_used = CASE WHEN last_used < $1 THEN $1 ELSE last_used END WHERE id = $2", used, id)
+	q, args := "UPDATE credentials SET last_used = CASE WHEN last_used < $1 THEN $1 ELSE last_used END WHERE id = $2", []any{used, id}
+	if version, read := t.judged[id]; read {
+		q, args = q+" AND version = $3", append(args, version)
+	}
+	n, err := t.exec(q, args...)
 	return atMostOne(n, err, changed("credential"))
 }
 

@@ -25,8 +25,10 @@ const pgTries = 24
 // pgEngine is PostgreSQL: a transaction each, read committed, with compare-and-swap updates. pgx keeps the statements
 // prepared on each connection.
 type pgEngine struct {
-	sql   *sql.DB
-	lanes chan *lane
+	sql      *sql.DB
+	lanes    chan *lane
+	notifier *notifier
+	listener *listener // nil where nobody can wait
 }
 
 func openPostgres(ctx context.Context, cfg Config) (engine, error) {
@@ -50,9 +52,12 @@ func openPostgres(ctx context.Context, cfg Config) (engine, error) {
 		db.Close()
 		return nil, fmt.Errorf("store: PostgreSQL: %w", err)
 	}
-	e := &pgEngine{sql: db, lanes: make(chan *lane, pgLanes)}
+	e := &pgEngine{sql: db, lanes: make(chan *lane, pgLanes), notifier: &notifier{sql: db, log: cfg.Log}}
 	for i := range pgLanes {
 		e.lanes <- &lane{chain: cfg.Node + "/" + strconv.Itoa(i), headFirst: true}
+	}
+	if cfg.Hub != nil {
+		e.listener = startListener(cfg, pc)
 	}
 	return e, nil
 }
@@ -157,7 +162,15 @@ func (e *pgEngine) view(ctx context.Context, db *DB, fn func(*Tx) error) error {
 
 func (e *pgEngine) ping(ctx context.Context) error { return e.sql.PingContext(ctx) }
 
-func (e *pgEngine) close() error { return e.sql.Close() }
+func (e *pgEngine) notify(topics []string) { e.notifier.notify(topics) }
+
+func (e *pgEngine) close() error {
+	if e.listener != nil {
+		e.listener.close()
+	}
+	e.notifier.close()
+	return e.sql.Close()
+}
 
 // pgConn runs statements in one transaction.
 type pgConn struct {

@@ -115,6 +115,9 @@ func (e *liteEngine) ping(ctx context.Context) error {
 	})
 }
 
+// notify has nobody to tell: the one process that serves an SQLite file has one hub.
+func (e *liteEngine) notify([]string) {}
+
 func (e *liteEngine) close() error {
 	e.close1.Do(func() {
 		e.closed = e.writer.stop()

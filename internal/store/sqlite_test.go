@@ -60,7 +60,7 @@ func isSmall(step string) bool {
 	if strings.Contains(step, "USING COVERING INDEX people_state") || strings.HasPrefix(step, "CONSTANT ROW") ||
 		strings.HasPrefix(step, "sqlite_master") || strings.HasPrefix(step, "goose_db_version") ||
 		// Subqueries of one or two rows, and lists that are read newest first along their index up to a limit.
-		strings.HasPrefix(step, "c") || strings.HasPrefix(step, "newest") || strings.Contains(step, "USING INDEX") {
+		step == "c" || strings.HasPrefix(step, "c ") || strings.HasPrefix(step, "newest") || strings.Contains(step, "USING INDEX") {
 		return true
 	}
 	for _, s := range small {

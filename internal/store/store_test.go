@@ -58,6 +58,7 @@ func TestTwoNodes(t *testing.T) {
 			b := storetest.Reopen(t, dsn, storetest.Node(nodes[1]))
 			t.Run("ExactlyOneWins", func(t *testing.T) { storetest.ExactlyOneWins(t, a, b) })
 			t.Run("ReserveGuessIsExact", func(t *testing.T) { storetest.ReserveGuessIsExact(t, a, b) })
+			t.Run("OneAnswerCounts", func(t *testing.T) { storetest.ChallengeRace(t, a, b) })
 			t.Run("Audit", func(t *testing.T) { storetest.AuditConcurrent(t, a, b) })
 			t.Run("Caches", func(t *testing.T) { storetest.CachesAcrossNodes(t, a, b) })
 		})

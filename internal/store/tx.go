@@ -24,6 +24,8 @@ type Tx struct {
 	// versions are the cache versions as this transaction sees them; dirty ones were changed by it.
 	versions map[string]int64
 	dirty    map[string]bool
+	// judged are the versions of the credentials that this transaction has read.
+	judged map[string]int64
 	// after runs once the transaction is durable.
 	after []func()
 	// topics are woken then.

@@ -9,11 +9,15 @@ func (t *Tx) Wake(topic string) {
 	}
 }
 
-// woken wakes who waits for topics.
+// woken wakes who waits for topics, here and on the other nodes. It does not block: on SQLite the writer calls it.
 func (db *DB) woken(topics []string) {
-	for _, topic := range topics {
-		if db.cfg.Hub != nil {
+	if len(topics) == 0 {
+		return
+	}
+	if db.cfg.Hub != nil {
+		for _, topic := range topics {
 			db.cfg.Hub.Wake(topic)
 		}
 	}
+	db.engine.notify(topics)
 }
