@@ -96,7 +96,9 @@ func TestG53_CapsHoldForOneRangeOverManyAccounts(t *testing.T) {
 		t.Fatalf("%d sent, %d capped", sent, capped)
 	}
 	list := incidents(t, h, "")
-	if !slices.ContainsFunc(list, func(i incident.Incident) bool { return i.Kind == incident.Cap && i.Object == "prefix +324701" && i.Person == "" }) {
+	if !slices.ContainsFunc(list, func(i incident.Incident) bool {
+		return i.Kind == incident.Cap && i.Object == "prefix +324701" && i.Person == ""
+	}) {
 		t.Fatalf("no alarm: %+v", list)
 	}
 }

@@ -2,6 +2,7 @@ package throttle_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -211,4 +212,34 @@ func TestNeverMoreThanTheRate(t *testing.T) {
 			t.Fatalf("%d wrong guesses where %d may be", wrong, most)
 		}
 	})
+}
+
+// TestG46_StartsGrowApart: five at once, then each twice as far from the next as the one before, whoever begins anew.
+func TestG46_StartsGrowApart(t *testing.T) {
+	for a, first := range map[throttle.Audience]time.Duration{throttle.Stranger: 10 * time.Minute, throttle.Known: 5 * time.Minute} {
+		l := throttle.Starts(a)
+		at, c := noon, throttle.Counter{}
+		var waits []time.Duration
+		for n := range 20 {
+			next, ok := throttle.Take(l, at)(c)
+			if n < 5 != ok && n <= 5 {
+				t.Fatalf("audience %d, start %d: %v", a, n+1, ok)
+			}
+			if !ok {
+				wait := throttle.RetryAfter(l, next, at)
+				waits, at = append(waits, wait), at.Add(wait)
+				if next, ok = throttle.Take(l, at)(next); !ok {
+					t.Fatal("refused when its time has come")
+				}
+			}
+			c = next
+		}
+		if waits[0] != first || !slices.IsSorted(waits[1:]) || waits[len(waits)-1] != throttle.MaxDelay {
+			t.Fatalf("audience %d: %v", a, waits)
+		}
+		// An approval gives its own back; the delay that had grown ends.
+		if c = throttle.Refund(l, 1, at)(c); throttle.RetryAfter(l, c, at.Add(l.Refill)) != 0 {
+			t.Fatalf("audience %d: still waiting after an approval: %v", a, throttle.RetryAfter(l, c, at))
+		}
+	}
 }
