@@ -122,7 +122,11 @@ func routes(person, other, app string) []struct {
 		{"POST", p + "/suspend", `{"why":"x"}`, manage.PeopleWrite},
 		{"POST", p + "/restore", `{"why":"x"}`, manage.PeopleWrite},
 		{"POST", p + "/invite", "", manage.PeopleWrite},
+		{"POST", p + "/invite-by-mail", "", manage.PeopleWrite},
 		{"POST", p + "/reset", `{"why":"x"}`, manage.PeopleWrite},
+		{"GET", p + "/challenges", "", manage.PeopleRead},
+		{"GET", prefix + "/incidents?state=all", "", manage.IncidentsRead},
+		{"POST", prefix + "/incidents/" + other + "/close", `{"why":"x"}`, manage.IncidentsWrite},
 		{"GET", p + "/sessions", "", manage.PeopleRead},
 		{"DELETE", p + "/sessions", "", manage.PeopleWrite},
 		{"DELETE", p + "/sessions/" + other, "", manage.PeopleWrite},
@@ -315,6 +319,7 @@ func TestG107_G136_NothingSecretIsEverShown(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	canaries = append(canaries, h.phoneSecrets(p)...)
 	all := h.token(manage.Scopes()...)
 	canaries = append(canaries, all)
 	var made struct {

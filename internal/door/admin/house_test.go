@@ -24,6 +24,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/store"
+	"github.com/gatehouse-id/gatehouse/internal/wake"
 )
 
 // house is a real store and flow behind the door, on a clock of its own.
@@ -55,13 +56,19 @@ func (f failing) Record(ctx context.Context, e audit.Entry) error {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
+	return newHouseWith(t, nil)
+}
+
+// newHouseWith wakes hub after its commits.
+func newHouseWith(t *testing.T, hub *wake.Hub) *house {
+	t.Helper()
 	ring, err := secret.NewKeyring(map[uint32][]byte{1: bytes.Repeat([]byte{7}, 32)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &house{t: t, now: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC), root: manage.CommandLine("tester")}
 	clock := func() time.Time { return h.now }
-	h.db, err = store.Open(t.Context(), store.Config{DSN: filepath.Join(t.TempDir(), "x.db"), Keyring: ring, Now: clock, DefaultPolicy: policy.Default()})
+	h.db, err = store.Open(t.Context(), store.Config{DSN: filepath.Join(t.TempDir(), "x.db"), Keyring: ring, Now: clock, DefaultPolicy: policy.Default(), Hub: hub})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +145,7 @@ func (h *house) person(name string) people.Person {
 
 func (h *house) trail() (acts []string) {
 	h.t.Helper()
-	rows, _, err := h.flow.Audit(h.t.Context(), h.root, nil, 200)
+	rows, _, err := h.flow.Audit(h.t.Context(), h.root, nil, 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}
