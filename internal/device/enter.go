@@ -166,7 +166,8 @@ func device(ctx context.Context, s Store, handle []byte) (people.Person, method.
 		return people.Person{}, method.Credential{}, err
 	}
 	p, err := s.PersonByID(ctx, people.ID(c.Person))
-	if err == nil && p.State != people.Active {
+	// Whoever is invited still has a phone as soon as it is paired: there is nothing for it to answer yet.
+	if err == nil && p.State != people.Active && p.State != people.Invited {
 		err = errUnknown
 	}
 	return p, c, err
