@@ -127,6 +127,9 @@ func (d *Door) recovered(x *exchange, r *http.Request) {
 // finish writes the access line: the route's pattern instead of the URL, so that no reference or name gets into
 // the log, and no personal data but the address.
 func (d *Door) finish(x *exchange, r *http.Request) {
+	if x.detached {
+		return
+	}
 	took := time.Since(x.started)
 	status := x.status
 	if x.gone {

@@ -23,6 +23,8 @@ type exchange struct {
 	status  int
 	fault   *fault.Error
 	gone    bool
+	// detached: the answer goes on without its handler; whoever serves it writes the access line.
+	detached bool
 }
 
 // WriteHeader remembers the status.

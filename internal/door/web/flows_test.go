@@ -38,9 +38,13 @@ type flows struct {
 	waiting signin.Waiting
 	pairing enrol.PairingView
 	failing error // of the next look
+	quiet   bool  // keeps no record
 }
 
 func (f *flows) saw(c signin.Caller, call string) {
+	if f.quiet {
+		return
+	}
 	f.t.Helper()
 	if c.Browser.Empty() || c.Address != netip.MustParseAddr("198.51.100.7") || c.Door != "web" || c.Locale != "en" {
 		f.t.Errorf("%s: caller %+v", call, c)

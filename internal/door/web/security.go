@@ -158,6 +158,9 @@ func (s *Web) fillMethods(c signin.Caller, o enrol.Overview, p *securityPage) {
 func (s *Web) methodRow(c signin.Caller, m method.Credential) methodRow {
 	row := methodRow{ID: m.ID, Name: m.Name, Kind: m.Kind, KindName: s.text(c, "method."+string(m.Kind)+".name"),
 		Password: m.Kind == method.Password, Removable: m.Kind != method.Password, Added: day(m.Created)}
+	if m.Device != "" {
+		row.KindName = s.text(c, "security.passcodes")
+	}
 	if row.Name == "" {
 		row.Name = row.KindName
 	}

@@ -276,6 +276,7 @@ func (t *Texts) Reason(lang string, r policy.Reason) Why {
 var builtInRules = map[string]string{
 	policy.RuleDefault: "rule.default", policy.RuleDemand: "rule.demand", policy.RuleAct: "rule.act",
 	policy.RulePassword: "rule.password", policy.RuleAccount: "rule.account",
+	policy.RuleReported: "rule.reported", policy.RuleHold: "rule.hold",
 }
 
 // Country names a country by its ISO 3166-1 code in the reader's language, the code itself where it has no name.

@@ -55,18 +55,18 @@ func (s *Web) follow(w http.ResponseWriter, r *http.Request, look func(context.C
 	if err != nil {
 		return err
 	}
-	stream, err := httpdoor.OpenStream(w, beatLooks*lookAgain)
-	if err != nil {
-		return nil // nobody is there any more
-	}
+	topic := now.topic
 	if now.Standing != standsOpen {
-		s.show(stream, now)
-		return nil
+		return httpdoor.ServeStream(w, r, lookAgain, func(_ context.Context, stream httpdoor.Stream) {
+			_ = s.show(stream, now) // a reader who has gone needs no word
+		})
 	}
-	s.wait(r.Context(), stream, s.Hub.Subscribe(now.topic), look)
-	return nil
+	return httpdoor.ServeStream(w, r, beatLooks*lookAgain, func(ctx context.Context, stream httpdoor.Stream) {
+		s.wait(ctx, stream, s.Hub.Subscribe(topic), look)
+	})
 }
 
+// wait tells what changes until it is over. It is shallow, for as long as it runs its stack stays small.
 func (s *Web) wait(ctx context.Context, stream httpdoor.Stream, woken *wake.Waiter, look func(context.Context) (sight, error)) {
 	defer woken.Close()
 	timer := time.NewTicker(lookAgain)
@@ -76,20 +76,19 @@ func (s *Web) wait(ctx context.Context, stream httpdoor.Stream, woken *wake.Wait
 	for {
 		// Subscribed first, looked then: what changes in between is seen.
 		now, err := s.look(ctx, look)
+		if fault.IsKind(err, fault.Expired) {
+			now, err = sight{Standing: "over"}, nil
+		}
 		switch quiet++; {
-		case err != nil && fault.IsKind(err, fault.Expired):
-			now.Standing = "over"
-			fallthrough
 		case err == nil && !now.same(told):
 			told, quiet = now, 0
 			err = s.show(stream, now)
 		case quiet >= beatLooks:
-			quiet = 0
-			err = stream.Beat()
+			quiet, err = 0, stream.Beat()
 		default:
 			err = nil // a look that failed tells nothing; the next one may
 		}
-		if err != nil || told.Standing != standsOpen && told.Standing != "" {
+		if err != nil || told.Standing != "" && told.Standing != standsOpen {
 			return
 		}
 		select {

@@ -34,6 +34,14 @@ func newBrowser(t *testing.T) *browser {
 // newBrowserWith changes what the pages stand on.
 func newBrowserWith(t *testing.T, change func(*Deps)) *browser {
 	t.Helper()
+	f := &flows{t: t}
+	h, _ := handlerFor(t, f, change)
+	return &browser{t: t, h: h, f: f, cookies: map[string]string{}}
+}
+
+// handlerFor is the pages on flows of the test.
+func handlerFor(t testing.TB, f *flows, change func(*Deps)) (http.Handler, *httpdoor.Door) {
+	t.Helper()
 	pages, err := NewPages(storyCampus, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -46,13 +54,12 @@ func newBrowserWith(t *testing.T, change func(*Deps)) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &flows{t: t}
 	mux := http.NewServeMux()
 	deps := Deps{Pages: pages, Door: door, SignIn: f, Security: f, Catalogue: f, Box: secret.NewBox(ring),
-		Now: func() time.Time { return storyTime }, RPID: "signin.example.ac.uk"}
+		Now: func() time.Time { return storyTime }, RPID: "signin.example.ac.uk", AppURL: "https://phone.example.ac.uk"}
 	change(&deps)
 	New(deps).Routes(mux)
-	return &browser{t: t, h: door.Wrap(mux), f: f, cookies: map[string]string{}}
+	return door.Wrap(mux), door
 }
 
 func (b *browser) send(method, path string, form url.Values, change func(*http.Request)) *http.Response {
