@@ -193,8 +193,14 @@ func (f *Flow) Show(ctx context.Context, caller Caller, ref string) (Step, error
 	return f.turn(ctx, caller, ref, func(*page) *fault.Error { return nil })
 }
 
-// Identify takes the typed name and answers alike for every name: nothing about it is looked up here.
+// Identify takes the typed name and answers alike for every name: nothing about it is looked up here. What an attempt
+// that is left by it has under way ends.
 func (f *Flow) Identify(ctx context.Context, caller Caller, ref, name string) (Step, error) {
+	if p, err := f.unseal(caller, ref); err == nil && p.Row != "" {
+		if err := f.leave(ctx, caller, p); err != nil {
+			return Step{}, err
+		}
+	}
 	return f.turn(ctx, caller, ref, func(p *page) *fault.Error {
 		p.Row, p.Session, p.Chosen, p.Tries = "", "", "", nil
 		p.Name = cleanName(name)

@@ -35,6 +35,7 @@ type walk struct {
 	answers  []method.Answer
 	given    []given
 	steps    map[signin.StepKind]int
+	approved int
 }
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
@@ -54,16 +55,17 @@ func TestRandomWalksNeverReachASessionWithoutItsProofs(t *testing.T) {
 	h.Policy(p)
 	w := &walk{t: t, h: h, r: rand.New(rand.NewPCG(seed, 0)), steps: map[signin.StepKind]int{},
 		owner: map[string]*signintest.Browser{}}
-	w.people = []*signintest.Person{h.Person("ada", method.TOTP, method.Passkey), h.Person("bob", method.TOTP), h.Person("cyd", method.Passkey)}
+	w.people = []*signintest.Person{h.Person("ada", method.TOTP, method.Passkey), h.Person("bob", method.TOTP), h.Person("cyd", method.Passkey),
+		h.Person("dan", method.App, method.TOTP), h.Person("eve", method.App)}
 	for range 3 {
 		w.browsers = append(w.browsers, h.Browser())
 	}
-	for range 1500 {
+	for range 2500 {
 		w.step()
 		w.check()
 	}
-	if w.steps[signin.StepDone] < 20 || w.steps[signin.StepProve] < 100 || w.steps[signin.StepExpired] == 0 {
-		t.Fatalf("the walk saw too little: %v", w.steps)
+	if w.steps[signin.StepDone] < 20 || w.steps[signin.StepProve] < 100 || w.steps[signin.StepExpired] == 0 || w.approved < 5 {
+		t.Fatalf("the walk saw too little: %v, %d approvals", w.steps, w.approved)
 	}
 }
 
@@ -78,16 +80,20 @@ func (w *walk) step() {
 			b = w.owner[ref]
 		}
 	}
-	switch w.r.IntN(12) {
+	switch w.r.IntN(15) {
+	case 12:
+		w.keep(b, b.Send(ref, method.App, ""))
+	case 13, 14:
+		w.respond()
 	case 0:
 		w.keep(b, b.Open(pick(w, []signin.Target{{}, {Application: "pat"}, {Another: true}, {Act: policy.ActRefreshSignIn},
 			{Act: policy.ActMethodRemove, Object: "x"}, {Act: policy.ActSecurityPage}})))
 	case 1:
 		w.keep(b, b.Show(ref))
 	case 2, 3:
-		w.keep(b, b.Identify(ref, pick(w, []string{"ada", "bob", "cyd", "nobody", ""})))
+		w.keep(b, b.Identify(ref, pick(w, []string{"ada", "bob", "cyd", "dan", "eve", "nobody", ""})))
 	case 4:
-		w.keep(b, b.Choose(ref, pick(w, []method.Kind{method.Password, method.TOTP, method.Passkey, "none"})))
+		w.keep(b, b.Choose(ref, pick(w, []method.Kind{method.Password, method.TOTP, method.Passkey, method.App, "none"})))
 	case 5:
 		w.h.Clock.Add(pick(w, []time.Duration{time.Second, time.Minute, time.Minute, time.Minute, 11 * time.Minute, 3 * time.Hour}))
 	case 6:
@@ -103,6 +109,29 @@ func (w *walk) step() {
 	}
 }
 
+// respond is somebody at their phone: they type the number of the page, now and then one that is wrong, or say no.
+func (w *walk) respond() {
+	p := pick(w, w.people)
+	for _, c := range w.h.Requests(p) {
+		number, standing := c.Number, signin.Approved
+		switch w.r.IntN(6) {
+		case 0:
+			number = "00"
+		case 1:
+			standing = signin.Denied
+		}
+		from := w.h.Clock.Now()
+		came, err := w.h.Respond(p, c.ID, number, standing)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if came == signin.Approved {
+			w.approved++
+			w.given = append(w.given, given{c.Browser, string(p.ID), method.App, from, w.h.Clock.Now()})
+		}
+	}
+}
+
 func (w *walk) keep(b *signintest.Browser, s signin.Step) {
 	w.steps[s.Kind]++
 	if s.Attempt != "" {
@@ -112,7 +141,7 @@ func (w *walk) keep(b *signintest.Browser, s signin.Step) {
 
 // answer gives somebody's proof to a page: right, wrong, somebody else's, or one that was given before.
 func (w *walk) answer(b *signintest.Browser, ref string) {
-	p, kind := pick(w, w.people), pick(w, []method.Kind{method.Password, method.TOTP, method.Passkey})
+	p, kind := pick(w, w.people), pick(w, []method.Kind{method.Password, method.TOTP, method.Passkey, method.App})
 	for _, page := range w.pages {
 		if page.Attempt == ref && w.r.IntN(3) > 0 && page.Method != "" {
 			for _, who := range w.people {
@@ -168,9 +197,10 @@ func (w *walk) answer(b *signintest.Browser, ref string) {
 func (w *walk) check() {
 	for _, p := range w.people {
 		for _, s := range w.h.Sessions(p) {
-			var password, code, passkey bool
+			var password, code, passkey, app bool
 			for _, e := range s.Evidence {
 				password, code, passkey = password || e.Kind == method.Password, code || e.Kind == method.TOTP, passkey || e.Kind == method.Passkey
+				app = app || e.Kind == method.App
 				found := false
 				for _, g := range w.given {
 					found = found || g.kind == e.Kind && g.person == s.Person && bytes.Equal(g.browser, s.Browser) &&
@@ -180,7 +210,7 @@ func (w *walk) check() {
 					w.t.Fatalf("a proof that nobody gave: %+v in a session of %s", e, p.Username)
 				}
 			}
-			if !passkey && !(password && (code || s.Family != "")) {
+			if !passkey && !(password && (code || app || s.Family != "")) {
 				w.t.Fatalf("a session of %s rests on too little: %+v", p.Username, s.Evidence)
 			}
 		}

@@ -223,6 +223,27 @@ func (f *Flow) endOpen(ctx context.Context, s Store, sit *situation) error {
 	return EndChallenge(ctx, s, c)
 }
 
+// leave ends what the attempt of a page that is being left has under way. What was answered in this moment stays.
+func (f *Flow) leave(ctx context.Context, caller Caller, p page) error {
+	browser, err := browserHash(caller)
+	if err != nil {
+		return err
+	}
+	return f.InTx(ctx, func(s Store) error {
+		c, err := s.ChallengeOfAttempt(ctx, p.Row)
+		if fault.IsKind(err, fault.NotFound) {
+			return nil
+		}
+		if err != nil || c.Standing != Open || !bytes.Equal(c.Browser, browser) {
+			return err
+		}
+		if err := EndChallenge(ctx, s, c); !fault.IsKind(err, fault.Conflict) {
+			return err
+		}
+		return nil
+	})
+}
+
 // EndChallenge ends an open challenge in the caller's transaction and wakes who waits for it; fault Conflict where it
 // was answered meanwhile.
 func EndChallenge(ctx context.Context, s Store, c Challenge) error {

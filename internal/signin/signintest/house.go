@@ -22,6 +22,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/method/passkey"
 	"github.com/gatehouse-id/gatehouse/internal/method/passkey/softkey"
 	"github.com/gatehouse-id/gatehouse/internal/method/password"
+	"github.com/gatehouse-id/gatehouse/internal/method/recovery"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
@@ -90,7 +91,8 @@ func New(t testing.TB, db *store.DB, keyring *secret.Keyring, clock *Clock) *Hou
 	otp, err := oath.New(oath.Settings{Issuer: "Example"})
 	h.must(err)
 	app, number := h.outbound()
-	h.Methods = map[method.Kind]method.Method{method.Password: pw, method.Passkey: pk, method.TOTP: otp, method.App: app, method.Phone: number}
+	h.Methods = map[method.Kind]method.Method{method.Password: pw, method.Passkey: pk, method.TOTP: otp, method.App: app, method.Phone: number,
+		method.Recovery: recovery.Method{}}
 	h.InTx, h.View = store.Bind[signin.Store](db)
 	h.Gateway = Caps()
 	h.Rebuild()
