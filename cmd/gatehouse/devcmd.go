@@ -30,5 +30,5 @@ func newDevCommand() *cobra.Command {
 		}}
 	pages.Flags().StringVar(&listen, "listen", "127.0.0.1:8490", "where to show them")
 	pages.Flags().StringVar(&dir, "dir", "", "write them as files into this folder instead")
-	return group("dev", "For those who work on Gatehouse", pages)
+	return group("dev", "For those who work on Gatehouse", pages, newPhoneCommand())
 }
