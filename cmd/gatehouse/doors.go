@@ -62,6 +62,7 @@ func (d *doors) routes() []string {
 func (h *house) openDoors(metrics httpdoor.Metrics) (*doors, error) {
 	dress := webCampus(h.Campus)
 	dress.Banner, dress.BannerURL = h.Banner, h.BannerPath
+	dress.Domain = h.Base.Hostname()
 	pages, err := web.NewPages(dress, h.Log)
 	if err != nil {
 		return nil, err
