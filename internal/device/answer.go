@@ -104,8 +104,11 @@ func (f *Flow) refuseAnswer(ctx context.Context, p Phone, c signin.Challenge, re
 		}
 		e := f.approval(p, person, c, "approval.refused", audit.Refused, now)
 		e.Reason = reason
-		_, err = f.SignIn.RecordSparingly(ctx, s, now, "approval "+cred.ID, refusedAnswers, e)
-		return err
+		within, err := f.SignIn.RecordSparingly(ctx, s, now, "approval "+cred.ID, refusedAnswers, e)
+		if err != nil || !within || reason != app.CounterRegressed {
+			return err
+		}
+		return signin.Tell(ctx, s, p.signin(), now, person, "method.risk", map[string]string{"method": string(method.App)})
 	})
 	if err != nil {
 		return err

@@ -209,6 +209,39 @@ func TestAnAnswerWithoutItsOwnUnlockingApprovesNothing(t *testing.T) {
 	})
 }
 
+// A copy of the unlocking passkey answers with a counter that was seen before: nothing is approved, and the member hears
+// of it.
+func TestACopyOfThePasskeyIsFoundOut(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b := h.member(t, "ada")
+		v, err := h.enrol.StartPairing(ctx, b.Caller)
+		must(t, err)
+		ph := newPhone(t, h)
+		ph.unlock.Count = true
+		_, err = ph.claim(v.Link)
+		must(t, err)
+		_, err = h.enrol.ConfirmPairing(ctx, b.Caller, v.Sealed, ph.claimed.Code, "")
+		must(t, err)
+		copied := softkey.New(appOrigin)
+		copied.Count = true
+		for _, c := range ph.unlock.Credentials() {
+			copied.Add(c)
+		}
+		in := h.ask(t, ada, h.Browser())
+		_, err = ph.answer(in.id, in.number, "approve")
+		must(t, err)
+		in.b.Answer(in.ref, method.App, method.Answer{}, false)
+		h.Clock.Add(20 * time.Minute)
+		in = h.ask(t, ada, h.Browser())
+		ph.unlock = copied
+		_, err = ph.answer(in.id, in.number, "approve")
+		wantCode(t, err, "request.answer")
+		if h.challenge(t, in.id).Standing != signin.Open || !slices.Contains(h.Notices(ada), "method.risk") {
+			t.Errorf("%v", h.Notices(ada))
+		}
+	})
+}
+
 func TestOverIsOver(t *testing.T) {
 	both(t, func(t *testing.T, h house) {
 		ada, _, ph := h.paired(t, "ada")

@@ -1,11 +1,14 @@
 package device_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/device"
+	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method/passkey/softkey"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
@@ -137,6 +140,35 @@ func TestTypedCodesAreThrottled(t *testing.T) {
 		h.Clock.Add(2 * time.Minute)
 		if _, err := h.device.Open(ctx, from(), "", v.Code); err != nil {
 			t.Errorf("the budget does not fill up again: %v", err)
+		}
+	})
+}
+
+// Wrong codes typed at once are counted like those typed one after the other.
+func TestParallelWrongCodesAreCounted(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b := h.member(t, "ada")
+		v, err := h.enrol.StartPairing(ctx, b.Caller)
+		must(t, err)
+		ph := newPhone(t, h)
+		_, err = ph.claim(v.Link)
+		must(t, err)
+		var all sync.WaitGroup
+		for i := range 12 {
+			typed := fmt.Sprintf("%06d", i)
+			if typed == ph.claimed.Code {
+				continue
+			}
+			all.Go(func() {
+				if _, err := h.enrol.ConfirmPairing(ctx, b.Caller, v.Sealed, typed, ""); err == nil {
+					t.Error("a wrong code pairs")
+				}
+			})
+		}
+		all.Wait()
+		n := strings.Count(strings.Join(h.Acts(ada), "\n"), "pairing.refused failed")
+		if n == 0 || n > enrol.PairingTries || (n == enrol.PairingTries) != (len(h.pairings(t, ada)) == 0) {
+			t.Errorf("%d codes were tried", n)
 		}
 	})
 }

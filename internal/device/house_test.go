@@ -29,14 +29,13 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/store"
 	"github.com/gatehouse-id/gatehouse/internal/store/pgtest"
 	"github.com/gatehouse-id/gatehouse/internal/store/storetest"
-	"github.com/gatehouse-id/gatehouse/internal/throttle"
 )
 
 var ctx = context.Background()
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-const appOrigin = "https://phone.example.ac.uk"
+const appOrigin = signintest.AppOrigin
 
 // house adds the phone's side to a signintest.House.
 type house struct {
@@ -51,13 +50,6 @@ func both(t *testing.T, body func(t *testing.T, h house)) {
 	clock := signintest.NewClock()
 	storetest.Engines(t, func(t *testing.T, db *store.DB) {
 		h := house{House: signintest.New(t, db, storetest.Keyring(t), clock)}
-		m, err := app.New(app.Settings{Server: signintest.Origin, Origin: appOrigin, RPID: "phone.example.ac.uk", Name: "Example"})
-		must(t, err)
-		h.Methods[method.App] = m
-		h.Flow = signin.New(signin.Deps{
-			InTx: h.InTx, View: h.View, Methods: h.Methods, Box: h.Box, Keyring: h.Keyring, Now: clock.Now,
-			Limits: func(k method.Kind, a throttle.Audience) throttle.Limit { return throttle.Default(string(k), a) },
-		})
 		enrolInTx, enrolView := store.Bind[enrol.Store](db)
 		h.enrol = enrol.New(enrol.Deps{InTx: enrolInTx, View: enrolView, SignIn: h.Flow, Methods: h.Methods, Box: h.Box, AppOrigin: appOrigin, Now: clock.Now})
 		inTx, view := store.Bind[device.Store](db)

@@ -234,14 +234,21 @@ func (f *Flow) Leave(ctx context.Context, p Phone) error {
 		if err != nil {
 			return err
 		}
-		if err := f.dispensable(ctx, s, person, cred, now); err != nil {
-			return err
-		}
-		if _, err := s.RemoveCredential(ctx, cred.Person, cred.ID); err != nil {
+		// The person's version and their sessions first: of two phones, or a phone and a page, that remove methods at once,
+		// one waits for the other, and then sees what is left.
+		changed := person
+		changed.Updated = now
+		if err := s.UpdatePerson(ctx, changed); err != nil {
 			return err
 		}
 		ended, err := signin.EndEverything(ctx, s, person.ID)
 		if err != nil {
+			return err
+		}
+		if err := f.dispensable(ctx, s, person, cred, now); err != nil {
+			return err
+		}
+		if _, err := s.RemoveCredential(ctx, cred.Person, cred.ID); err != nil {
 			return err
 		}
 		s.Wake(signin.RequestsTopic(cred.Person))

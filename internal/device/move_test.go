@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -228,6 +229,37 @@ func TestLeaving(t *testing.T) {
 		must(t, err)
 		if s := in.b.Answer(in.ref, method.App, method.Answer{}, false); s.Kind != signin.StepDone {
 			t.Errorf("step %d %v", s.Kind, s.Problem)
+		}
+	})
+}
+
+// Two phones that are all there is beside the password do not both leave, also at once.
+func TestOfTwoPhonesOneStays(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b, one := h.paired(t, "ada")
+		h.prove(t, b, ada, policy.ActMethodAdd, string(method.App))
+		two := h.pair(t, b)
+		must(t, h.inTx(ctx, func(s device.Store) error {
+			_, err := s.RemoveCredential(ctx, string(ada.ID), ada.Creds[method.TOTP])
+			return err
+		}))
+		var all sync.WaitGroup
+		for _, in := range []device.Phone{one.enter(), two.enter()} {
+			all.Go(func() {
+				if err := h.device.Leave(ctx, in); err != nil && !fault.IsKind(err, fault.Conflict) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		phones := 0
+		for _, c := range h.credentials(t, ada) {
+			if c.Kind == method.App {
+				phones++
+			}
+		}
+		if phones != 1 {
+			t.Errorf("%d phones are left", phones)
 		}
 	})
 }

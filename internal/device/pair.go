@@ -54,17 +54,21 @@ func (f *Flow) Open(ctx context.Context, c Caller, token, code string) (Opening,
 	var person people.Person
 	var required bool
 	var no error
-	err = f.InTx(ctx, func(s Store) (err error) {
+	run := f.View
+	if code != "" {
+		run = f.InTx // a typed code takes a guess
+	}
+	err = run(ctx, func(s Store) (err error) {
 		now := f.Now()
 		pairing, no, err = f.find(ctx, s, token, code, now)
 		if err == nil && no == nil {
 			person, required, no, err = f.opened(ctx, s, pairing, now)
 		}
-		if err != nil || no == nil || !errors.Is(no, errPairing) {
-			return err
-		}
-		return f.recordStranger(ctx, s, "pairing.opened", errPairing.Code)
+		return err
 	})
+	if err == nil && errors.Is(no, errPairing) {
+		err = f.InTx(ctx, func(s Store) error { return f.recordStranger(ctx, s, "pairing.opened", errPairing.Code) })
+	}
 	if err == nil {
 		err = no
 	}

@@ -103,8 +103,12 @@ func BeginPairing(ctx context.Context, s Store, p Pairing, e audit.Entry) error 
 	return s.Record(ctx, e)
 }
 
-// EndPairing leaves nothing of a pairing and records e about it.
+// EndPairing leaves nothing of a pairing and records e about it; fault Conflict where it went on meanwhile.
 func EndPairing(ctx context.Context, s Store, p Pairing, e audit.Entry) error {
+	p.Standing = PairingEnded
+	if err := s.UpdatePairing(ctx, p); err != nil {
+		return err
+	}
 	if _, err := s.RemovePairing(ctx, p.ID); err != nil {
 		return err
 	}
@@ -130,6 +134,7 @@ func TryPairing(ctx context.Context, s Store, p Pairing, code string, now time.T
 	}
 	p.Wrong++
 	e.Reason = "pairing.code_wrong"
+	// Compare-and-swap in every case: of codes that are typed at once one is judged, so that nobody has more than three.
 	if p.Wrong >= PairingTries {
 		return b, ErrPairingEnded, EndPairing(ctx, s, p, e)
 	}

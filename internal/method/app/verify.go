@@ -103,6 +103,9 @@ func (m *Method) Judge(c method.Credential, a Answered) (r Ruling, reason string
 	return r, ""
 }
 
+// CounterRegressed is the reason where the unlocking passkey answered as a copy of it would: the member is told.
+const CounterRegressed = "app.unlock_counter_regressed"
+
 // Near says whether a time in Unix seconds lies within ClockSkew of now.
 func Near(seconds int64, now time.Time) bool {
 	skew := int64(ClockSkew / time.Second)
