@@ -2,8 +2,36 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/gatehouse-id/gatehouse/internal/store/schema"
 )
+
+// MigrateTo brings an empty database to an older step than this binary's, as its release did.
+func MigrateTo(ctx context.Context, db *DB, step int64) error {
+	var h *sql.DB
+	dialect := goose.DialectPostgres
+	switch e := db.engine.(type) {
+	case *pgEngine:
+		h = e.sql
+	case *liteEngine:
+		dialect = goose.DialectSQLite3
+		var err error
+		if h, err = e.openSQL(); err != nil {
+			return err
+		}
+		defer h.Close()
+	}
+	p, err := goose.NewProvider(dialect, h, schema.For(db.Engine()), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	_, err = p.UpTo(ctx, step)
+	return err
+}
 
 // CopyBeforeMigrating makes the copy that Migrate makes before it changes a database with data.
 func CopyBeforeMigrating(ctx context.Context, db *DB) (to string, err error) {
