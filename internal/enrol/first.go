@@ -83,10 +83,10 @@ func InviteByMail(ctx context.Context, s Store, now time.Time, p people.Person, 
 	if name == "" {
 		name = p.Username
 	}
-	expires := now.Add(lifetime)
+	expires := now.Add(lifetime) // its text says when it ends: that is its "at"
 	return typed, true, s.Enqueue(ctx, notice.Message{
 		ID: secret.NewID(now), Person: string(p.ID), Channel: notice.Mail, To: p.Email, Kind: "invitation.mail",
-		Params: map[string]string{"name": name, "username": p.Username, "link": link, "until": expires.UTC().Format(time.RFC3339)},
+		Params: map[string]string{"name": name, "username": p.Username, "link": link, "at": expires.UTC().Format(time.RFC3339)},
 		Code:   typed, Locale: p.Locale, Expires: expires, Created: now, NotUntil: now,
 	})
 }
