@@ -111,7 +111,7 @@ func TestEveryFaultHasAText(t *testing.T) {
 			t.Errorf("unused: %s", key)
 		}
 	}
-	flows := sources(t, "../../signin", "../../enrol", "../../manage", "../../device") + `"code.text" "code.voice"` // "code."+channel
+	flows := sources(t, "../../signin", "../../enrol", "../../manage", "../../device", "../../method") + `"code.text" "code.voice"` // "code."+channel
 	for _, key := range x.Keys("notice.") {
 		kind := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(key, "notice."), ".subject"), ".body")
 		if kind != "general" && !strings.Contains(flows, `"`+kind+`"`) {
