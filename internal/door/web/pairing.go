@@ -64,11 +64,13 @@ func (s *Web) lookPairing(w http.ResponseWriter, r *http.Request, c signin.Calle
 	if err != nil {
 		return s.pairingLost(w, r, c, in, err)
 	}
-	var problem *fault.Error
-	if v.Standing == enrol.PairingWaiting {
-		problem = errNoPhoneYet
+	switch v.Standing {
+	case enrol.PairingWaiting:
+		return s.pairingPage(w, c, in, v, errNoPhoneYet)
+	case enrol.Paired: // its code was typed a moment ago, by a press that this one overtook
+		return s.pairedUp(w, r, c, in, enrol.Done{CredentialID: v.Credential})
 	}
-	return s.pairingPage(w, c, in, v, problem)
+	return s.pairingPage(w, c, in, v, nil)
 }
 
 var errNoPhoneYet = fault.New(fault.Conflict, "pairing.waiting", "No phone has scanned this yet. Scan it, wait until the phone shows a code, then press again.")

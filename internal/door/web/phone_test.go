@@ -212,6 +212,10 @@ func TestPairingPages(t *testing.T) {
 
 	b.f.refuse = nil
 	b.lands(b.post("/security/pairing/confirm", "sealed", "S", "answer", "482719"), "/security?done=")
+	b.f.pairing.Standing = enrol.Paired
+	b.lands(b.post("/security/pairing", "sealed", "S"), "/security?done=") // a look that the press overtook
+	b.f.pairing.Standing = enrol.PairingEnded
+	has(t, body(b.post("/security/pairing", "sealed", "S")), "This pairing is over")
 	b.f.overview = enrol.Overview{OneDevice: true, Addable: []enrol.Addable{{Kind: method.Recovery}, {Kind: method.Passkey}}}
 	resp = b.post("/security/pairing/confirm", "sealed", "S", "answer", "482719", "then", "T1")
 	b.lands(resp, "/security/second?then=T1")

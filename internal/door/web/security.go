@@ -141,6 +141,9 @@ func (s *Web) fillMethods(c signin.Caller, o enrol.Overview, p *securityPage) {
 		row.Leads = m.Kind == o.LeadNow && !kinds[m.Kind]
 		kinds[m.Kind] = true
 		if i, ok := at[m.Device]; ok {
+			if row.Name == p.Methods[i].Name { // both are called after the phone
+				row.Name = row.KindName
+			}
 			p.Methods[i].On = append(p.Methods[i].On, row)
 		} else {
 			p.Methods = append(p.Methods, row) // its device is pending, or was removed this moment

@@ -56,6 +56,8 @@ if (wait) {
   listen();
   showLeft();
   setInterval(showLeft, 5000);
+  // A press of any button is an answer of its own: nothing overtakes it.
+  addEventListener("submit", () => source?.close());
   addEventListener("pagehide", () => source?.close());
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   // Nothing on the phone after a while: what to try unfolds by itself.
