@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/store"
 	"github.com/gatehouse-id/gatehouse/internal/store/storetest"
 	"github.com/gatehouse-id/gatehouse/internal/wake"
@@ -199,4 +200,46 @@ func TestNobodyWaitsNobodyListens(t *testing.T) {
 	}
 	wantListening(t, raw, 0)
 	w.Close()
+}
+
+// BenchmarkWake is the time from the beginning of a transaction that answers a challenge to the waking of who waits for
+// it, on the same node and on another one.
+func BenchmarkWake(b *testing.B) {
+	for name, open := range map[string]func() (from, to *store.DB, hub *wake.Hub){
+		"sqlite": func() (*store.DB, *store.DB, *wake.Hub) {
+			hub := &wake.Hub{}
+			db := storetest.SQLite(b, withHub(hub))
+			return db, db, hub
+		},
+		"postgres/two nodes": func() (*store.DB, *store.DB, *wake.Hub) {
+			hub, dsn := &wake.Hub{}, storetest.PostgresDSN(b)
+			return storetest.Reopen(b, dsn, storetest.Node("a")), storetest.Reopen(b, dsn, storetest.Node("b"), withHub(hub)), hub
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			from, _, hub := open()
+			ctx := context.Background()
+			c := signin.Challenge{ID: "c", Person: "p", Standing: signin.Open}
+			if err := from.InTx(ctx, func(tx *store.Tx) error { return tx.AddChallenge(ctx, c) }); err != nil {
+				b.Fatal(err)
+			}
+			w := hub.Subscribe(signin.ChallengeTopic("c"))
+			defer w.Close()
+			if from.Engine() == "postgres" {
+				<-w.C // the node listens
+			}
+			b.ResetTimer()
+			for b.Loop() {
+				err := from.InTx(ctx, func(tx *store.Tx) error {
+					tx.Wake(signin.ChallengeTopic("c"))
+					return tx.UpdateChallenge(ctx, c)
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				<-w.C
+				c.Version++
+			}
+		})
+	}
 }
