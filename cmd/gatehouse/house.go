@@ -189,7 +189,8 @@ func (h *house) couriers(texts *web.Texts, channels map[string]courier.Channel) 
 	}
 	for _, some := range []map[string]courier.Channel{mail, codes} {
 		if len(some) > 0 {
-			list = append(list, courier.New(courier.Courier{InTx: inTx, Texts: letters{texts}, Channels: some, Now: h.Now, Log: h.Log}))
+			list = append(list, courier.New(courier.Courier{InTx: inTx, Texts: letters{texts}, Channels: some, Tried: h.delivered,
+				Now: h.Now, Log: h.Log}))
 		}
 	}
 	wakeAll := func() {

@@ -82,7 +82,7 @@ func (h *house) leastPassword(s method.Subject) int {
 // limited is m with the campus' own limit of credentials per person, where it set one.
 func (c houseConfig) limited(m method.Method) method.Method {
 	n := c.Campus.Limits[m.Traits().Kind]
-	if n == 0 {
+	if n == 0 || m.Traits().Replaced { // of a set there is one
 		return m
 	}
 	l := limited{m, n}
