@@ -390,3 +390,30 @@ func TestAPhoneIsAFirstMethodByInvitation(t *testing.T) {
 		wantCode(t, err, "invitation.invalid")
 	})
 }
+
+// What is registered with no more than a password is on hold: the phone, and the passcodes on it.
+func TestAPhonePairedWithThePasswordAloneIsHeld(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b := h.Person("ada"), h.Browser()
+		var typed secret.String
+		must(t, h.inTx(ctx, func(s device.Store) (err error) {
+			typed, err = enrol.Invite(ctx, s, h.Clock.Now(), ada.ID, enrol.PurposePasswordOnly, time.Hour, string(ada.ID))
+			return err
+		}))
+		w, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+		must(t, err)
+		v, err := h.enrol.StartFirstPairing(ctx, b.Caller, w.Ref)
+		must(t, err)
+		ph := newPhone(t, h)
+		_, err = ph.claim(v.Link)
+		must(t, err)
+		_, err = h.enrol.ConfirmPairing(ctx, b.Caller, v.Sealed, ph.claimed.Code, "")
+		must(t, err)
+		for _, c := range h.credentials(t, ada) {
+			held := c.HeldUntil.Sub(c.Created)
+			if (c.Kind == method.App || c.Device != "") && (held < policy.DefaultHold || held > policy.DefaultHold+time.Minute) {
+				t.Errorf("%s is held for %v", c.Kind, held)
+			}
+		}
+	})
+}

@@ -104,8 +104,6 @@ type PairingView struct {
 	Credential string
 }
 
-var errUnbuilt = fault.New(fault.Internal, "internal", "not built")
-
 // sealedPairing is what PairingView.Sealed holds.
 type sealedPairing struct {
 	ID    string `json:"i"`
