@@ -63,6 +63,18 @@ func endpoints(t *testing.T, db *store.DB) {
 		return nil
 	})
 	same(t, "after the credential was saved", of(), []string{"https://push.example/phone"})
+	removesEndpoint(t, db)
+	if err := save("p", "phone", "https://push.example/again"); err != nil {
+		t.Fatal(err)
+	}
+	removesDevice(t, db)
+	if urls := of(); urls != nil {
+		t.Errorf("an endpoint outlived its phone: %v", urls)
+	}
+}
+
+func removesEndpoint(t *testing.T, db *store.DB) {
+	ctx := context.Background()
 	do(t, db, func(tx *store.Tx) error {
 		first, err := tx.RemoveEndpoint(ctx, "phone")
 		if err != nil {
@@ -74,13 +86,6 @@ func endpoints(t *testing.T, db *store.DB) {
 		}
 		return err
 	})
-	if err := save("p", "phone", "https://push.example/again"); err != nil {
-		t.Fatal(err)
-	}
-	removesDevice(t, db)
-	if urls := of(); urls != nil {
-		t.Errorf("an endpoint outlived its phone: %v", urls)
-	}
 }
 
 // removesDevice: a device goes with all that is on it; nothing else does, whatever is asked for.

@@ -76,6 +76,30 @@ func everyField(t *testing.T, db *store.DB) {
 			list, err := tx.RecentMessages(ctx, 1)
 			return list[0], err
 		})
+	everyPhoneField(t, db)
+	application := filled[apps.Application](1)
+	application.Version = 0
+	do(t, db, func(tx *store.Tx) error { return tx.SaveApplication(ctx, application) })
+	application.Version = 1
+	pol := filled[policy.Policy](1)
+	pol.Version = 0
+	do(t, db, func(tx *store.Tx) error { return tx.SavePolicy(ctx, pol, []byte("text"), "cli:ada", "first") })
+	pol.Version = 1
+	look(t, db, func(tx *store.Tx) error {
+		a, err := tx.ApplicationByClientID(ctx, application.OIDC.ClientID)
+		same(t, "application", a, application)
+		if err != nil {
+			return err
+		}
+		p, err := tx.PolicyInForce(ctx)
+		same(t, "policy", p, pol)
+		return err
+	})
+}
+
+// everyPhoneField is everyField for what phones brought.
+func everyPhoneField(t *testing.T, db *store.DB) {
+	ctx := context.Background()
 	roundTrip(t, db, "challenge", func(tx *store.Tx, v signin.Challenge) error { return tx.AddChallenge(ctx, v) },
 		func(tx *store.Tx, v signin.Challenge) (signin.Challenge, error) { return tx.ChallengeByID(ctx, v.ID) })
 	roundTrip(t, db, "delivery", func(tx *store.Tx, v signin.Delivery) error { return tx.SaveDelivery(ctx, v) },
@@ -98,24 +122,6 @@ func everyField(t *testing.T, db *store.DB) {
 			list, err := tx.EndpointsOf(ctx, v.Person)
 			return list[0], err
 		})
-	application := filled[apps.Application](1)
-	application.Version = 0
-	do(t, db, func(tx *store.Tx) error { return tx.SaveApplication(ctx, application) })
-	application.Version = 1
-	pol := filled[policy.Policy](1)
-	pol.Version = 0
-	do(t, db, func(tx *store.Tx) error { return tx.SavePolicy(ctx, pol, []byte("text"), "cli:ada", "first") })
-	pol.Version = 1
-	look(t, db, func(tx *store.Tx) error {
-		a, err := tx.ApplicationByClientID(ctx, application.OIDC.ClientID)
-		same(t, "application", a, application)
-		if err != nil {
-			return err
-		}
-		p, err := tx.PolicyInForce(ctx)
-		same(t, "policy", p, pol)
-		return err
-	})
 }
 
 func absent(t *testing.T, db *store.DB) {
