@@ -1,6 +1,7 @@
 package device_test
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -394,13 +395,12 @@ func TestAPhoneIsAFirstMethodByInvitation(t *testing.T) {
 // What is registered with no more than a password is on hold: the phone, and the passcodes on it.
 func TestAPhonePairedWithThePasswordAloneIsHeld(t *testing.T) {
 	both(t, func(t *testing.T, h house) {
+		set := policy.Default()
+		set.FirstEnrolment = policy.FirstEnrolment{PasswordOnly: true, Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+		h.Policy(set)
 		ada, b := h.Person("ada"), h.Browser()
-		var typed secret.String
-		must(t, h.inTx(ctx, func(s device.Store) (err error) {
-			typed, err = enrol.Invite(ctx, s, h.Clock.Now(), ada.ID, enrol.PurposePasswordOnly, time.Hour, string(ada.ID))
-			return err
-		}))
-		w, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+		s := b.Type(b.Identify(b.Open(signin.Target{}).Attempt, "ada").Attempt, signintest.Password)
+		w, err := h.enrol.FirstByAttempt(ctx, b.Caller, s.Attempt)
 		must(t, err)
 		v, err := h.enrol.StartFirstPairing(ctx, b.Caller, w.Ref)
 		must(t, err)
