@@ -7,7 +7,8 @@
 //	          ├─ Subscribe: where pushes go
 //	          └─ Move, Restore, Leave
 //
-// Every call but the first two is signed by the phone's own key; the key is a software key, so an approval is never
+// Every call but Open, Claim, OpenRestore and Restore is signed by the phone's own key: Enter judges that once and gives a
+// Phone, whose standing each call looks at again. The key is a software key, so an approval is never
 // called device-bound or phishing-resistant. The phone learns nothing that it does not show.
 package device
 
