@@ -5,7 +5,8 @@
 //	                      ├─ wire.js     signed calls ─► /app/v1/…
 //	                      ├─ keep.js     IndexedDB: keys that cannot be exported, nothing personal
 //	                      ├─ watch.js    the long poll while the app is seen; what waits is shown at once
-//	                      ├─ accounts.js, request.js, pair.js    the screens; later move.js, restore.js, scan.js
+//	                      ├─ accounts.js, request.js, pair.js    the screens; later move.js, restore.js,
+//	                      │              scan.js and qr.js
 //	                      └─ en.json     every text
 //	sw.js: keeps these files for days without a network; a push becomes "A sign-in is waiting"
 //

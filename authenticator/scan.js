@@ -12,7 +12,7 @@ async function reader() {
     const detector = new BarcodeDetector({ formats: ["qr_code"] });
     return async (video) => (await detector.detect(video).catch(() => []))[0]?.rawValue ?? "";
   }
-  const { decodeQR } = await import("/qr.js");
+  const { read } = await import("/qr.js");
   const canvas = document.createElement("canvas");
   const context = canvas.getContext("2d", { willReadFrequently: true });
   return async (video) => {
@@ -21,7 +21,7 @@ async function reader() {
     canvas.height = Math.round(video.videoHeight * share);
     context.drawImage(video, 0, 0, canvas.width, canvas.height);
     try {
-      return decodeQR(context.getImageData(0, 0, canvas.width, canvas.height));
+      return read(context.getImageData(0, 0, canvas.width, canvas.height));
     } catch {
       return ""; // no code in this picture
     }

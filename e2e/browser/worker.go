@@ -9,7 +9,9 @@ import (
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/serviceworker"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
@@ -125,4 +127,20 @@ func (t *Tab) Listen() (*Traffic, error) {
 	}
 	_, err = chromedp.Call(t.ctx, network.Enable, network.EnableParams{})
 	return tr, err
+}
+
+// NotInstallable is what keeps the page from being installed as an app; nothing where it can be.
+func (t *Tab) NotInstallable() ([]string, error) {
+	got, err := chromedp.Call(t.ctx, page.GetInstallabilityErrors, cdp.Empty{})
+	var ids []string
+	for _, e := range got.InstallabilityErrors {
+		ids = append(ids, e.ErrorID)
+	}
+	return ids, err
+}
+
+// Agent has the tab call itself another browser.
+func (t *Tab) Agent(name string) error {
+	_, err := chromedp.Call(t.ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: name})
+	return err
 }
