@@ -148,15 +148,23 @@ func (p *Page) Press(ctx context.Context, name string, fields Fields) (*Page, er
 	if n := attr(button, "name"); n != "" {
 		values.Add(n, attr(button, "value"))
 	}
-	return p.submit(ctx, form, values)
+	return p.submit(ctx, form, button, values)
 }
 
-func (p *Page) submit(ctx context.Context, form *html.Node, values url.Values) (*Page, error) {
-	to, err := p.URL.Parse(attr(form, "action"))
+// either is a form's attribute, or the pressed button's own in its place.
+func either(form, button *html.Node, name string) string {
+	if own := attr(button, "form"+name); own != "" {
+		return own
+	}
+	return attr(form, name)
+}
+
+func (p *Page) submit(ctx context.Context, form, button *html.Node, values url.Values) (*Page, error) {
+	to, err := p.URL.Parse(either(form, button, "action"))
 	if err != nil {
 		return nil, err
 	}
-	if !strings.EqualFold(attr(form, "method"), "post") {
+	if !strings.EqualFold(either(form, button, "method"), "post") {
 		to.RawQuery = values.Encode()
 		return p.visitor.Open(ctx, to.String())
 	}

@@ -144,6 +144,9 @@ func (s *Web) step(w http.ResponseWriter, r *http.Request, c signin.Caller, step
 		if err != nil {
 			return err
 		}
+		if p.Over != nil {
+			return s.Pages.render(w, http.StatusOK, p) // nothing was wrong with what this browser sent
+		}
 		return s.Pages.render(w, statusOf(step), p)
 	case signin.StepFirstMethod, signin.StepNewPassword:
 		return s.Pages.render(w, statusOf(step), s.duePage(c, step, a))
