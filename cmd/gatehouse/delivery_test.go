@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,47 @@ func TestACodeReachesTheGatewayAndTheDeskSeesIt(t *testing.T) {
 	}
 	if got[0]["to"] != "+12025550123" || !strings.Contains(got[0]["text"], "471903") {
 		t.Errorf("%v", got[0])
+	}
+}
+
+// letterbox keeps what it is given.
+type letterbox struct{ letters []courier.Letter }
+
+func (l *letterbox) Send(_ context.Context, one courier.Letter) error {
+	l.letters = append(l.letters, one)
+	return nil
+}
+
+// The secret of an invitation by mail stands in the letter and in nothing that is kept afterwards.
+func TestAnInvitationReachesItsPersonByMail(t *testing.T) {
+	h, d := realHouse(t)
+	ctx, by, box := t.Context(), manage.CommandLine("tester"), &letterbox{}
+	mail := h.couriers(d.pages.Texts, map[string]courier.Channel{notice.Mail: box})[0]
+	p, err := h.manage.AddPerson(ctx, by, manage.Details{Username: "ada", Email: "ada@example.ac.uk", DisplayName: "Ada Sample"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.manage.InviteByMail(ctx, by, p.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mail.Once(ctx); err != nil || len(box.letters) != 1 {
+		t.Fatal(len(box.letters), err)
+	}
+	body := box.letters[0].Body
+	code := regexp.MustCompile(`[a-z0-9]{5}(-[a-z0-9]{5}){3}-[a-z0-9]{6}`).FindString(body)
+	if code == "" || !strings.Contains(body, "/welcome") || !strings.Contains(body, "Hello Ada Sample") || strings.Contains(body, "<no value>") || box.letters[0].To != "ada@example.ac.uk" {
+		t.Errorf("%s", body)
+	}
+	if err := h.db.View(ctx, func(tx *store.Tx) error {
+		all, err := tx.RecentMessages(ctx, 10)
+		for _, m := range all {
+			if !m.Code.Empty() || strings.Contains(fmt.Sprint(m.Params), code) {
+				t.Error("the secret is still in the outbox")
+			}
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

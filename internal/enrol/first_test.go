@@ -100,47 +100,65 @@ func TestAFirstMethodByThePasswordAlone(t *testing.T) {
 // From elsewhere, after a long time, with a method or after one, where the campus does not say so or takes it back:
 // refused (attack G89).
 func TestG89_NoFirstMethodByThePasswordAloneWhereItIsNotSo(t *testing.T) {
-	for name, tc := range map[string]struct {
-		change func(*policy.FirstEnrolment)
-		person func(h house, b *signintest.Browser) *signintest.Person
-	}{
-		"not allowed": {change: func(f *policy.FirstEnrolment) { f.PasswordOnly = false }},
-		"nowhere":     {change: func(f *policy.FirstEnrolment) { f.Networks = nil }},
-		"another network": {person: func(h house, b *signintest.Browser) *signintest.Person {
-			b.Address = netip.MustParseAddr("198.51.100.1")
-			return h.Person("ada")
-		}},
-		"no network": {person: func(h house, b *signintest.Browser) *signintest.Person {
-			b.Address = netip.Addr{}
-			return h.Person("ada")
-		}},
-		"dormant": {person: func(h house, _ *signintest.Browser) *signintest.Person {
-			ada := h.Person("ada")
-			h.Clock.Add(91 * 24 * time.Hour)
-			return ada
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, h house) {
-				h.passwordOnly(tc.change)
-				b := h.Browser()
-				person := tc.person
-				if person == nil {
-					person = func(h house, _ *signintest.Browser) *signintest.Person { return h.Person("ada") }
-				}
-				ada := person(h, b)
-				s := typed(b, ada)
-				if s.Kind != signin.StepRefused {
-					t.Fatalf("%+v", s)
-				}
-				_, err := h.enrol.FirstByAttempt(ctx, b.Caller, s.Attempt)
-				wantCode(t, err, "signin.first_refused")
-				if len(h.credentials(t, ada)) != 1 || slices.Contains(h.Notices(ada), "first.password_only") {
-					t.Errorf("%v", h.Notices(ada))
-				}
-			})
-		})
-	}
+	both(t, func(t *testing.T, h house) {
+		for i, tc := range []struct {
+			name    string
+			change  func(*policy.FirstEnrolment)
+			address netip.Addr
+			unused  time.Duration
+		}{
+			{name: "not allowed", change: func(f *policy.FirstEnrolment) { f.PasswordOnly = false }},
+			{name: "nowhere", change: func(f *policy.FirstEnrolment) { f.Networks = nil }},
+			{name: "another network", address: netip.MustParseAddr("198.51.100.1")},
+			{name: "no network", address: netip.IPv6Unspecified()},
+			{name: "dormant", unused: 91 * 24 * time.Hour},
+		} {
+			h.passwordOnly(tc.change)
+			b := h.Browser()
+			if tc.address.IsValid() {
+				b.Address = tc.address
+			}
+			ada := h.Person("ada" + string(rune('a'+i)))
+			h.Clock.Add(tc.unused)
+			s := typed(b, ada)
+			if s.Kind != signin.StepRefused {
+				t.Errorf("%s: %+v", tc.name, s)
+			}
+			_, err := h.enrol.FirstByAttempt(ctx, b.Caller, s.Attempt)
+			if fault.Of(err) == nil || fault.Of(err).Code != "signin.first_refused" {
+				t.Errorf("%s: %v", tc.name, err)
+			}
+			if len(h.credentials(t, ada)) != 1 || slices.Contains(h.Notices(ada), "first.password_only") {
+				t.Errorf("%s: %v", tc.name, h.Notices(ada))
+			}
+		}
+		// A method that was taken away again leaves no way back in by the password alone.
+		h.passwordOnly(nil)
+		grace, b := h.Person("grace"), h.Browser()
+		w, err := h.enrol.FirstByAttempt(ctx, b.Caller, typed(b, grace).Attempt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.TOTP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done, err := h.enrol.FinishFirst(ctx, b.Caller, w.Ref, method.TOTP, o.Sealed, "App", register(t, h, grace, o))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.inTx(ctx, func(s enrol.Store) error {
+			_, err := s.RemoveCredential(ctx, string(grace.ID), done.CredentialID)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		s := typed(b, grace)
+		_, err = h.enrol.FirstByAttempt(ctx, b.Caller, s.Attempt)
+		if s.Kind != signin.StepRefused || err == nil {
+			t.Errorf("%+v %v", s, err)
+		}
+	})
 }
 
 // A wizard that is left leaves nothing but the notice; it ends after an hour, and with the campus' permission. Beginning

@@ -9,13 +9,14 @@ import (
 // typedAlphabet has no letter that looks like another sign: no i, l, o and no 1. Five bits a character.
 var typedAlphabet = base32.NewEncoding("abcdefghjkmnpqrstuvwxyz023456789").WithPadding(base32.NoPadding)
 
-// Typed is a fresh secret for people to type: chars characters of five bits each, in groups.
+// Typed is a fresh secret for people to type: chars characters of five bits each, in groups; nothing stands alone at
+// the end.
 func Typed(chars, group int) String {
 	raw := make([]byte, (chars*5+7)/8)
 	rand.Read(raw)
 	s := typedAlphabet.EncodeToString(raw)[:chars]
 	var b strings.Builder
-	for len(s) > group {
+	for len(s) > group+1 {
 		b.WriteString(s[:group] + "-")
 		s = s[group:]
 	}

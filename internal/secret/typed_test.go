@@ -18,7 +18,7 @@ func TestTypedSecretsReadBack(t *testing.T) {
 			}
 			seen[clean] = true
 			for _, group := range strings.Split(typed, "-") {
-				if len(group) > of.group || group == "" {
+				if len(group) > of.group+1 || len(group) < 2 {
 					t.Fatalf("groups of %q", typed)
 				}
 			}
