@@ -43,6 +43,7 @@ type config struct {
 	Checkpoints string
 	App         *appConfig  // nil: the authenticator app is not offered
 	Text        *textConfig // nil: no codes by text message or call
+	Places      string      // a table of places in MaxMind DB format, or "" for the countries in the binary
 }
 
 type smtpConfig struct {
@@ -77,6 +78,7 @@ type configFile struct {
 	Audit     configAudit     `yaml:"audit"`
 	App       *configApp      `yaml:"app"`
 	Text      *configText     `yaml:"text"`
+	Places    configPlaces    `yaml:"places"`
 }
 
 type configTLS struct {
@@ -120,6 +122,10 @@ type configArgon2 struct {
 	Lanes  int `yaml:"lanes"`
 }
 
+type configPlaces struct {
+	File string `yaml:"file,required"`
+}
+
 type configAudit struct {
 	Checkpoints string `yaml:"checkpoints"`
 }
@@ -149,7 +155,7 @@ func parseConfig(path string, src []byte) (config, error) {
 	}
 	r := configReader{f, filepath.Dir(path)}
 	c := config{Node: w.Node, KeyFile: r.path(w.KeyFile), Campus: r.path(w.Campus), Breached: r.path(w.Passwords.Breached),
-		Checkpoints: r.path(w.Audit.Checkpoints)}
+		Checkpoints: r.path(w.Audit.Checkpoints), Places: r.path(w.Places.File)}
 	if c.Node == "" {
 		c.Node = "main"
 	}

@@ -36,6 +36,7 @@ passwords:
   queue: 32
   breached_list: breached.txt
 audit: {checkpoints: checkpoints.jsonl}
+places: {file: city.mmdb}
 text:
   gateway:
     url: https://sms.example.ac.uk/send
@@ -72,7 +73,7 @@ func TestConfigWhole(t *testing.T) {
 	if c.TLSCert != in("tls/cert.pem") || c.TLSKey != "/etc/tls/key.pem" || c.KeyFile != in("master.key") || c.Campus != in("campus.yaml") {
 		t.Errorf("paths are not relative to the file: %+v", c)
 	}
-	if c.Postgres || c.Database.Reveal() != in("gatehouse.db") || c.Checkpoints != in("checkpoints.jsonl") || c.Breached != in("breached.txt") {
+	if c.Postgres || c.Database.Reveal() != in("gatehouse.db") || c.Checkpoints != in("checkpoints.jsonl") || c.Breached != in("breached.txt") || c.Places != in("city.mmdb") {
 		t.Errorf("paths: %+v", c)
 	}
 	if *c.SMTP != (smtpConfig{"mail.example.ac.uk", 587, "gatehouse", in("smtp.secret"), "signin@example.ac.uk", "Sign-in service", "starttls"}) {

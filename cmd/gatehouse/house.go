@@ -23,6 +23,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/method/password"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
+	"github.com/gatehouse-id/gatehouse/internal/place"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
@@ -49,6 +50,8 @@ type houseConfig struct {
 	AppBase *url.URL
 	// Push is how phones are woken; nil: the open app finds a request by itself.
 	Push *pushSettings
+	// Country says where an address is; nil: the table in the binary.
+	Country func(netip.Addr) string
 	// Text is who may be sent codes by text message and call; nil: nobody, and telephone numbers are no method.
 	Text *textSettings
 }
@@ -101,6 +104,13 @@ func openHouse(ctx context.Context, c houseConfig) (*house, error) {
 			return nil, err
 		}
 	}
+	if h.Country == nil {
+		places, err := place.Open()
+		if err != nil {
+			return nil, err
+		}
+		h.Country = places.Country
+	}
 	if h.built, err = h.newMethods(); err != nil {
 		return nil, err
 	}
@@ -134,7 +144,7 @@ func (h *house) flows() {
 	h.keys = &keys.Keeper{InTx: keyInTx, View: keyView, Keyring: c.Keyring, Now: c.Now}
 	signInTx, signView := store.Bind[signin.Store](h.db)
 	h.signin = signin.New(signin.Deps{InTx: signInTx, View: signView, Methods: h.methods, Box: h.box, Keyring: c.Keyring, Now: c.Now,
-		Limits: guessLimits, Push: h.push, Gateway: c.caps(), Log: c.Log})
+		Limits: guessLimits, Push: h.push, Country: c.Country, Gateway: c.caps(), Log: c.Log})
 	enrolInTx, enrolView := store.Bind[enrol.Store](h.db)
 	h.enrol = enrol.New(enrol.Deps{InTx: enrolInTx, View: enrolView, SignIn: h.signin, Methods: h.methods, Box: h.box,
 		Now: c.Now, AppOrigin: c.appOrigin(), Log: c.Log})

@@ -20,6 +20,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/courier/smtp"
 	"github.com/gatehouse-id/gatehouse/internal/method/password"
 	"github.com/gatehouse-id/gatehouse/internal/notice"
+	"github.com/gatehouse-id/gatehouse/internal/place"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 )
 
@@ -181,6 +182,13 @@ func serve(ctx context.Context, c config, logTo io.Writer) error {
 	channels, err := c.channels()
 	if err != nil {
 		return err
+	}
+	if c.Places != "" {
+		places, err := place.OpenFile(c.Places)
+		if err != nil {
+			return err
+		}
+		set.Country = places.Country
 	}
 	h, err := openHouse(ctx, set)
 	if err != nil {
