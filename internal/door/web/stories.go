@@ -137,7 +137,7 @@ func storyFault(code string) *fault.Error { return fault.New(fault.BadInput, cod
 
 // Stories lists every page in every state.
 func Stories() []Story {
-	return slices.Concat(identifyStories(), proveStories(), phoneStories(), pairingStories(), endStories(), securityStories(), enrolStories(), welcomeStories(), otherStories())
+	return slices.Concat(identifyStories(), proveStories(), phoneStories(), pairingStories(), numberStories(), endStories(), securityStories(), enrolStories(), welcomeStories(), otherStories())
 }
 
 // identifyStories ask for a name.

@@ -135,11 +135,6 @@ func pairingStories() []Story {
 		v.Waiting, v.Claimed, v.Phone, v.Name = false, true, "Pixel 9", "Pixel 9"
 		v.Title = p.Texts.Text("en", "pairing.type_title", nil)
 	}
-	number := func(p *Pages, n numberView) *enrolPage {
-		v := storyEnrol(p, method.Phone)
-		v.Number = &n
-		return v
-	}
 	return []Story{
 		pairing("first", func(*Pages, *pairingPage) {}),
 		pairing("this-phone", func(_ *Pages, v *pairingPage) { v.SmallScreen = true }),
@@ -158,6 +153,17 @@ func pairingStories() []Story {
 			v.Waiting, v.Waits, v.Ended, v.Title = false, false, true, p.Texts.Text("en", "pairing.over", nil)
 			v.Base, v.Ref, v.SignedIn = "/welcome/pairing", "c2VhbGVk", false
 		}),
+	}
+}
+
+// numberStories are the wizards of a number and of recovery codes, and what comes after them.
+func numberStories() []Story {
+	number := func(p *Pages, n numberView) *enrolPage {
+		v := storyEnrol(p, method.Phone)
+		v.Number = &n
+		return v
+	}
+	return []Story{
 		{"add-number", "first", func(p *Pages) page { return number(p, numberView{Text: true, Voice: true, Country: "United Kingdom"}) }},
 		{"add-number", "refused", func(p *Pages) page {
 			v := number(p, numberView{Text: true})

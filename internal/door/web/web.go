@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
@@ -59,12 +60,26 @@ func New(d Deps) *Web {
 // handler is an httpdoor.Handler that knows its caller.
 type handler func(w http.ResponseWriter, r *http.Request, c signin.Caller) error
 
+// route is a page's address, and who answers there.
+type route struct {
+	pattern string
+	h       handler
+}
+
 // Routes registers every page, the static files and the 404 and 405 answers.
 func (s *Web) Routes(mux *http.ServeMux) {
-	routes := []struct {
-		pattern string
-		h       handler
-	}{
+	for _, one := range slices.Concat(s.signInRoutes(), s.accountRoutes(), s.welcomeRoutes()) {
+		s.Door.Handle(mux, httpdoor.Page, one.pattern, func(w http.ResponseWriter, r *http.Request) error {
+			return one.h(w, r, s.Door.Caller(w, r, "web"))
+		})
+	}
+	s.Door.Handle(mux, httpdoor.API, "GET "+httpdoor.StaticPrefix, s.Pages.Static.Serve)
+	s.Door.Fallback(mux)
+}
+
+// signInRoutes lead in and out, and to what everybody may read.
+func (s *Web) signInRoutes() []route {
+	return []route{
 		{"GET /{$}", s.home},
 		{"GET /signin", s.showSignIn},
 		{"POST /signin", s.identify},
@@ -83,6 +98,12 @@ func (s *Web) Routes(mux *http.ServeMux) {
 		{"GET /signed-out", s.signedOut},
 		{"GET /apps", s.apps},
 		{"GET /help", s.help},
+	}
+}
+
+// accountRoutes are the member's own page and its wizards.
+func (s *Web) accountRoutes() []route {
+	return []route{
 		{"GET /security", s.security},
 		{"GET /security/add", s.addList},
 		{"GET /security/add/{kind}", s.offer},
@@ -106,6 +127,12 @@ func (s *Web) Routes(mux *http.ServeMux) {
 		{"POST /security/browsers/{id}/forget", s.forget},
 		{"GET /security/recent/{id}/report", s.askReport},
 		{"POST /security/recent/{id}/report", s.report},
+	}
+}
+
+// welcomeRoutes take an invitation.
+func (s *Web) welcomeRoutes() []route {
+	return []route{
 		{"GET /welcome", s.welcome},
 		{"POST /welcome", s.openInvitation},
 		{"POST /welcome/offer", s.offerFirst},
@@ -116,14 +143,6 @@ func (s *Web) Routes(mux *http.ServeMux) {
 		{"GET /welcome/pairing/events", s.pairingEvents},
 		{"GET /welcome/{rest...}", s.welcome},
 	}
-	for _, route := range routes {
-		h := route.h
-		s.Door.Handle(mux, httpdoor.Page, route.pattern, func(w http.ResponseWriter, r *http.Request) error {
-			return h(w, r, s.Door.Caller(w, r, "web"))
-		})
-	}
-	s.Door.Handle(mux, httpdoor.API, "GET "+httpdoor.StaticPrefix, s.Pages.Static.Serve)
-	s.Door.Fallback(mux)
 }
 
 // home leads to the applications, and from there to signing in.
