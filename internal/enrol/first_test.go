@@ -190,6 +190,23 @@ func TestALeftFirstWizardLeavesNothing(t *testing.T) {
 		_, err = h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.Passkey)
 		wantCode(t, err, "invitation.invalid")
 		h.passwordOnly(nil)
+		reported := func(is bool) {
+			t.Helper()
+			if err := h.inTx(ctx, func(s enrol.Store) error {
+				p, err := s.PersonByID(ctx, ada.ID)
+				if err != nil {
+					return err
+				}
+				p.NewPassword = is
+				return s.UpdatePerson(ctx, p)
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		reported(true)
+		_, err = h.enrol.OfferFirst(ctx, b.Caller, w.Ref, method.Passkey)
+		wantCode(t, err, "invitation.invalid")
+		reported(false)
 		for range 3 {
 			if _, err := begin(); err != nil {
 				t.Fatal(err)

@@ -147,8 +147,8 @@ func (f *Flow) resume(ctx context.Context, s Store, caller signin.Caller, ref st
 	}
 	if err == nil && inv.Purpose == PurposePasswordOnly {
 		inForce, e := s.PolicyInForce(ctx)
-		if err = e; err == nil && !inForce.FirstEnrolment.PasswordOnly {
-			err = errInvitation // taken back meanwhile
+		if err = e; err == nil && (!inForce.FirstEnrolment.PasswordOnly || p.NewPassword) {
+			err = errInvitation // taken back meanwhile, or the password is somebody else's
 		}
 	}
 	return inv, p, err
