@@ -229,6 +229,7 @@ func (f *Flow) AddMethod(ctx context.Context, caller signin.Caller, kind method.
 			if err != nil {
 				return nil, err
 			}
+			c.HeldUntil = inherited(before, m.now)
 			now, err := f.save(ctx, s, o, c, m.now)
 			if err != nil {
 				return nil, err
@@ -430,6 +431,13 @@ func (f *Flow) ChangePassword(ctx context.Context, caller signin.Caller, passwor
 				return nil, err
 			}
 			e.Object, done.CredentialID = id, id
+			if m.person.NewPassword { // this is the one that was asked for (signin.StepNewPassword)
+				p := m.person
+				p.NewPassword, p.Updated = false, m.now
+				if err := s.UpdatePerson(ctx, p); err != nil {
+					return nil, err
+				}
+			}
 			return nil, f.endOthers(ctx, s, m, e, done)
 		})
 }

@@ -307,6 +307,13 @@ func (f *Flow) paired(ctx context.Context, s Store, caller signin.Caller, b bega
 	if c.HeldUntil, err = heldUntil(ctx, s, b.invitation, b.now); err != nil {
 		return err
 	}
+	if b.session != "" {
+		all, err := s.CredentialsOf(ctx, p.Person)
+		if err != nil {
+			return err
+		}
+		c.HeldUntil = inherited(all, b.now)
+	}
 	if err := AddPhone(ctx, s, brought, c, f.Methods[method.App].Traits().Limit); err != nil {
 		return err
 	}
