@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
 	"html"
 	"net/http"
 	"net/url"
@@ -9,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/device/softphone"
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
 	"github.com/gatehouse-id/gatehouse/internal/method/passkey/softkey"
 )
@@ -97,6 +101,7 @@ func TestG12_NoSecretInAnAddressOrALogLine(t *testing.T) {
 		}
 	}
 	c.crawlSecurity(b, ada)
+	c.usePhone(b, ada, library)
 	form := b.get(library.authorize("response_mode", "form_post"))
 	if m := regexp.MustCompile(`name="code" value="([^"]+)"`).FindStringSubmatch(form.body); m != nil {
 		c.secrets["posted code"] = m[1]
@@ -119,7 +124,8 @@ func (c *songbirds) register(x *target) *member {
 	finish := func(kind, answer, sealed string) *reply {
 		return w.post("/welcome/finish", url.Values{"ref": {ref}, "kind": {kind}, "sealed": {sealed}, "name": {"x"}, "answer": {answer}})
 	}
-	wizard := finish("password", ada.password, w.post("/welcome/offer", url.Values{"ref": {ref}, "kind": {"password"}}).field(sealedField))
+	finish("password", ada.password, w.post("/welcome/offer", url.Values{"ref": {ref}, "kind": {"password"}}).field(sealedField))
+	wizard := w.post("/welcome/offer", url.Values{"ref": {ref}, "kind": {"totp"}}) // the app would do as well
 	shown := wizard.field(keyField)
 	ada.phone = phoneSecret(x.t, shown)
 	c.secrets["passcode secret"] = strings.ReplaceAll(shown, " ", "")
@@ -149,6 +155,49 @@ func (c *songbirds) crawlSecurity(b *browser, ada *member) {
 	b.x.clock.Add(20 * time.Minute)
 	b.proceed(b.post("/security/refresh", url.Values{}), ada, false)
 	b.crawl(b.get("/security"), map[string]bool{"/signout": true})
+}
+
+// usePhone pairs a phone, answers a request with it, and sends pushes to it. The number has six digits, so that it is not
+// found by chance.
+func (c *songbirds) usePhone(b *browser, ada *member, library *application) {
+	x := b.x
+	p := attackPolicy()
+	p.App.SixDigits = true
+	x.policy(p)
+	r := b.proceed(b.get("/security/add/app"), ada, false)
+	_, token, err := softphone.ParseLink(html.UnescapeString(r.field(pairLink)))
+	x.must(err)
+	phone := x.phoneAt(x.nodes[0])
+	x.must(phone.OpenPairing(context.Background(), token))
+	code, err := phone.Claim(context.Background(), "Her phone")
+	x.must(err)
+	b.post("/security/pairing/confirm", url.Values{"sealed": {r.field(sealedField)}, "answer": {code}, "name": {"Her phone"}})
+	c.secrets["pairing token"], c.secrets["phone code"], c.secrets["pairing page"] = token, code, r.field(sealedField)
+	const endpoint = "https://fcm.googleapis.com/fcm/send/canary-of-the-endpoint"
+	x.must(phone.Subscribe(context.Background(), endpoint))
+	c.secrets["push endpoint"] = "canary-of-the-endpoint"
+
+	other := x.browser()
+	r = other.answer(other.name(other.get(library.authorize()), ada.name), "password", ada.password, false)
+	if r.number() == "" {
+		r = other.post("/signin/choose", url.Values{"attempt": {r.attempt()}, "kind": {"app"}})
+	}
+	list, err := phone.Requests(context.Background(), 0)
+	x.must(err)
+	if len(list) != 1 || len(r.number()) != 6 {
+		x.t.Fatalf("%d requests, number %q: %s", len(list), r.number(), r.text())
+	}
+	c.secrets["number"] = r.number()
+	x.must(phone.Approve(context.Background(), list[0], r.number()))
+	other.get("/signin/next?attempt=" + url.QueryEscape(r.attempt()))
+	sealed, err := x.nodes[0].setting(context.Background(), settingPushKey)
+	x.must(err)
+	private, err := x.nodes[0].Keyring.Open("settings/"+settingPushKey, sealed)
+	x.must(err)
+	c.secrets["key for pushes"] = base64.StdEncoding.EncodeToString(private)
+	dump, err := json.Marshal(x.admin("GET", "/people/"+string(ada.id)+"/challenges", "").body)
+	x.must(err)
+	c.places = append(c.places, "desk: "+string(dump), "trail: "+x.admin("GET", "/audit?limit=200", "").body)
 }
 
 // sing looks for every secret in every place.

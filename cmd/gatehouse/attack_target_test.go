@@ -126,13 +126,15 @@ func (x *target) must(err error) {
 
 func (x *target) node(name, dsn string) *node {
 	x.t.Helper()
-	h, err := openHouse(context.Background(), houseConfig{Base: &url.URL{Scheme: "http", Host: "localhost:8080"}, AppBase: &url.URL{Scheme: "http", Host: "app.localhost:8080"}, DSN: dsn, Node: name,
+	h, err := openHouse(context.Background(), houseConfig{Base: &url.URL{Scheme: "http", Host: "localhost:8080"}, AppBase: &url.URL{Scheme: "http", Host: "app.localhost:8080"},
+		Push: &pushSettings{Contact: "mailto:signin@example.ac.uk"}, DSN: dsn, Node: name,
 		Keyring: storetest.Keyring(x.t), Campus: campus.Campus{ID: "test", Name: "Testing"}, Now: x.clock.Now,
 		Log:       slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Passwords: attackPasswords()})
 	x.must(err)
 	x.t.Cleanup(func() { h.close() })
 	x.must(h.db.Migrate(context.Background()))
+	x.must(h.openPush(context.Background()))
 	d, err := h.openDoors(nil)
 	x.must(err)
 	h.probes(d)
