@@ -67,11 +67,14 @@ function status() {
     const [id] = watch.waiting.keys();
     place.replaceChildren(...(id
       ? [button(t("home.waiting"), () => go("request", id), "", "alert")]
+      : navigator.onLine === false ? [h("p", null, icon("cloud", true), t("home.offline"))]
       : watch.reach === "good" ? [h("p", null, h("span.dot", { "aria-hidden": "true" }), t("home.listening"))]
-        : [h("p", null, icon("cloud", true), t("home.unreachable", { why: whatWent(watch.reach) }))]));
+      : [h("p", null, icon("cloud", true), t("home.unreachable", { why: whatWent(watch.reach) }))]));
   };
   draw();
-  return { place, end: watch.onChange(draw) };
+  const off = watch.onChange(draw);
+  for (const event of ["online", "offline"]) addEventListener(event, draw);
+  return { place, end() { off(); for (const event of ["online", "offline"]) removeEventListener(event, draw); } };
 }
 
 screen("home", async () => {

@@ -76,7 +76,7 @@ export function row(name, title, hint, press, more) {
     : h("button.choice", { type: "button", onclick: press }, parts));
 }
 export const rows = (...items) => h("ul.choices", null, items);
-export const more = (title, ...parts) => h("details.more", null, h("summary", null, icon("next", true), title), h("div", null, ...parts));
+export const more = (title, ...parts) => h("details.more", { ontoggle: (event) => event.target.open && event.target.scrollIntoView({ block: "center" }) }, h("summary", null, icon("next", true), title), h("div", null, ...parts));
 
 /** digits shows a code in groups, and has it read digit by digit. */
 export function digits(code, kind) {

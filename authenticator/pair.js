@@ -113,7 +113,7 @@ async function claim(locked) {
 /** settle keeps an account as the house has given it. */
 export async function settle(answer, key, unlock, pending, skew) {
   return keep.add({ device: answer.device, account: answer.account, institution: house.institution, key, unlock: unlock ?? "",
-    passcode: await passcode.take(answer.passcode), skew: Math.abs(skew) < 5 ? 0 : skew, gone: false, pushed: "", pending });
+    passcode: await passcode.take(answer.passcode), skew: wire.ahead(skew), gone: false, pushed: "", pending });
 }
 
 screen("pair", () => {

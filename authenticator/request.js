@@ -91,6 +91,7 @@ function numberForm(item, trouble) {
   input.addEventListener("input", () => {
     const only = input.value.normalize("NFKC").replace(/\D/g, "").slice(0, digits);
     if (only !== input.value) input.value = only;
+    trouble.clear();
   });
   const approve = h("button.button", { type: "submit", form: "match" }, icon("done", true), t("request.approve"));
   const form = h("form" + (digits > 3 ? ".match" : ".match.beside"), { id: "match", novalidate: true },

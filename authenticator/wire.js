@@ -89,11 +89,13 @@ export async function signed(entry, method, path, body, { signal, over } = {}) {
   }
 }
 
-/** setClock learns the house's time. A few seconds are the network's, not the clock's. */
+/** ahead is how far the house's clock is ahead, in seconds: what a slow network may cause is no difference. */
+export const ahead = (skew) => Math.abs(skew) < 20 ? 0 : skew;
+
+/** setClock learns the house's time. */
 export async function setClock(entry, time) {
-  const skew = time - Math.floor(Date.now() / 1000);
-  const next = Math.abs(skew) < 5 ? 0 : skew;
-  if (Math.abs(next - (entry.skew ?? 0)) < 3) return;
+  const next = ahead(time - Math.floor(Date.now() / 1000));
+  if (Math.abs(next - (entry.skew ?? 0)) < 10) return;
   entry.skew = next;
   await keep.change(entry.device, { skew: next });
 }

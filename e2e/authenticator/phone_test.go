@@ -170,13 +170,14 @@ func TestPasscodesNeedNoNetwork(t *testing.T) {
 	must(t, phone.Open(h.AppURL+"/"))
 	must(t, phone.Wait("No network. Passcodes work all the same."))
 	must(t, phone.Wait("Account 1"))
-	for range 3 { // the step may change between two looks
+	for range 200 { // the step may change between two looks, and the screen follows within a second
 		if shown(t, phone) == passcodeNow(t, secret) {
 			look(t, phone, "without a network")
 			must(t, phone.Click("Account 1"))
 			must(t, phone.Wait("Your name shows when there is a network"))
 			return
 		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	t.Errorf("the phone shows %s, oathtool computes %s", shown(t, phone), passcodeNow(t, secret))
 }
