@@ -107,7 +107,8 @@ func (f *Flow) familyHere(ctx context.Context, s Store, m member) (string, error
 }
 
 // memberActs are the acts of the trail that are for the member's eyes, by prefix.
-var memberActs = []string{"signin.", "signout", "method.", "password.", "browser.", "session.", "invitation.", "incident.", "person.reset"}
+var memberActs = []string{"signin.", "signout", "method.", "password.", "browser.", "session.", "invitation.", "incident.", "person.reset",
+	"challenge.started", "approval.", "pairing.", "code.sent"}
 
 func forMember(act string) bool {
 	return slices.ContainsFunc(memberActs, func(p string) bool { return strings.HasPrefix(act, p) })
