@@ -106,7 +106,7 @@ func nearby(f policy.FirstEnrolment) policy.FirstEnrolment {
 		return f
 	}
 	f.Networks = append([]netip.Prefix(nil), f.Networks...)
-	for _, n := range []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"} {
+	for _, n := range []string{"127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"} {
 		f.Networks = append(f.Networks, netip.MustParsePrefix(n))
 	}
 	return f

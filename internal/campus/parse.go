@@ -271,6 +271,7 @@ func (r reader) report(err error, acrs int) {
 	}
 	for _, p := range problems {
 		switch {
+		case p.Field == "first_enrolment": // the reader has said it, each thing at its place
 		case p.Rule >= 0:
 			r.file.At(fmt.Sprintf("policy.rules[%d].%s", p.Rule, p.Field), "%s", p.Text)
 		case p.Field == "strengths":

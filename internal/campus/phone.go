@@ -70,7 +70,7 @@ func (r reader) heldOf(w *fileFirst, applications []fileApp) {
 		return
 	}
 	for i, name := range w.HoldCategories {
-		if !slices.ContainsFunc(applications, func(a fileApp) bool { return strings.EqualFold(a.Category, name) }) {
+		if strings.TrimSpace(name) == "" || !slices.ContainsFunc(applications, func(a fileApp) bool { return strings.EqualFold(a.Category, name) }) {
 			r.file.At(fmt.Sprintf("policy.first_enrolment.hold_categories[%d]", i), "no application in this file has the category %q: write one that is there", name)
 		}
 	}
