@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/incident"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/method/passkey/softkey"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
@@ -330,6 +331,13 @@ func TestThisWasntMe(t *testing.T) {
 			known, err := s.KnownBrowser(ctx, string(ada.Person.ID), secret.Hash(thief.Caller.Browser.Reveal()))
 			if known {
 				t.Error("the thief's browser keeps the budget of a known one")
+			}
+			if err != nil {
+				return err
+			}
+			open, err := s.Incidents(ctx, string(ada.Person.ID), false, 10)
+			if len(open) != 1 || open[0].Kind != incident.Reported || open[0].Detail["about"] != "signin.finished" {
+				t.Errorf("what an administrator must look at: %+v", open)
 			}
 			return err
 		}); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/incident"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
@@ -323,6 +324,12 @@ func (f *Flow) ReportSignIn(ctx context.Context, caller signin.Caller, recentID 
 		entry := signin.Entry(caller, m.now, m.person, "incident.reported", audit.Done)
 		entry.Object, entry.Detail["about"] = recentID, row.Act
 		if err := s.Record(ctx, entry); err != nil {
+			return err
+		}
+		err = s.AddIncident(ctx, incident.Incident{ID: secret.NewID(m.now), Kind: incident.Reported, Person: string(m.person.ID), Object: recentID,
+			Detail: map[string]string{"about": row.Act}, Personal: map[string]string{"address": row.Personal["address"], "agent": row.Personal["agent"]},
+			Opened: m.now, Count: 1})
+		if err != nil {
 			return err
 		}
 		return signin.Tell(ctx, s, caller, m.now, m.person, "incident.reported",
