@@ -149,18 +149,7 @@ func (a *API) people() {
 		func(ctx context.Context, by manage.By, in *whyIn) (*doneOut, error) {
 			return &doneOut{}, a.Flow.RestorePerson(ctx, by, people.ID(in.ID), in.Body.Why)
 		})
-	route(a, "POST", "/people/{id}/invite", "invite-person", "Issue an invitation to register a first method", manage.PeopleWrite,
-		func(ctx context.Context, by manage.By, in *PersonPath) (*issuedOut, error) {
-			typed, expires, err := a.Flow.Invite(ctx, by, people.ID(in.ID), "invitation", manage.InviteFor)
-			return issued(typed.Reveal(), expires, err)
-		})
-	route(a, "POST", "/people/{id}/invite-by-mail", "mail-invitation", "Send an invitation to the person's address; the secret is not shown", manage.PeopleWrite,
-		func(ctx context.Context, by manage.By, in *PersonPath) (*mailedOut, error) {
-			expires, err := a.Flow.InviteByMail(ctx, by, people.ID(in.ID))
-			out := &mailedOut{}
-			out.Body.Expires = expires
-			return out, err
-		})
+	a.invitations()
 	route(a, "POST", "/people/{id}/reset", "reset-person", "Remove all methods and sessions and issue a new invitation", manage.PeopleWrite,
 		func(ctx context.Context, by manage.By, in *whyIn) (*issuedOut, error) {
 			typed, expires, err := a.Flow.Reset(ctx, by, people.ID(in.ID), in.Body.Why)
@@ -179,6 +168,21 @@ func (a *API) people() {
 			n, err := a.Flow.EndSessions(ctx, by, people.ID(in.ID), in.Session)
 			out := &endedOut{}
 			out.Body.Ended = n
+			return out, err
+		})
+}
+
+func (a *API) invitations() {
+	route(a, "POST", "/people/{id}/invite", "invite-person", "Issue an invitation to register a first method", manage.PeopleWrite,
+		func(ctx context.Context, by manage.By, in *PersonPath) (*issuedOut, error) {
+			typed, expires, err := a.Flow.Invite(ctx, by, people.ID(in.ID), "invitation", manage.InviteFor)
+			return issued(typed.Reveal(), expires, err)
+		})
+	route(a, "POST", "/people/{id}/invite-by-mail", "mail-invitation", "Send an invitation to the person's address; the secret is not shown", manage.PeopleWrite,
+		func(ctx context.Context, by manage.By, in *PersonPath) (*mailedOut, error) {
+			expires, err := a.Flow.InviteByMail(ctx, by, people.ID(in.ID))
+			out := &mailedOut{}
+			out.Body.Expires = expires
 			return out, err
 		})
 }
