@@ -29,6 +29,8 @@ var scopeOf = map[string]manage.Scope{
 	"POST /applications/{id}/secret": manage.AppsWrite, "POST /applications/{id}/close": manage.AppsWrite, "POST /applications/{id}/open": manage.AppsWrite,
 	"GET /policy": manage.PolicyRead, "PUT /policy": manage.PolicyWrite, "GET /policy/history": manage.PolicyRead, "GET /audit": manage.AuditRead,
 	"GET /stats": manage.PeopleRead, "GET /tokens": manage.TokensRead, "POST /tokens": manage.TokensWrite, "DELETE /tokens/{name}": manage.TokensWrite,
+	"GET /people/{id}/challenges": manage.PeopleRead, "POST /people/{id}/invite-by-mail": manage.PeopleWrite,
+	"GET /incidents": manage.IncidentsRead, "POST /incidents/{id}/close": manage.IncidentsWrite,
 }
 
 // bodyFor is a body that is right for a route, so that only the scope decides.
@@ -38,7 +40,7 @@ func (s *openedSite) bodyFor(route string, m people.Person) string {
 		return `{"username":"somebody"}`
 	case "PUT /people/{id}":
 		return fmt.Sprintf(`{"username":%q,"version":%d}`, m.Username, m.Version)
-	case "POST /people/{id}/suspend", "POST /people/{id}/restore", "POST /people/{id}/reset":
+	case "POST /people/{id}/suspend", "POST /people/{id}/restore", "POST /people/{id}/reset", "POST /incidents/{id}/close":
 		return `{"why":"test"}`
 	case "POST /applications":
 		return `{"name":"Another","client":{"redirect_uris":["https://ok.example.ac.uk/cb"]}}`
@@ -100,7 +102,8 @@ func TestG132_EveryRouteVerbScopeAndForeignObject(t *testing.T) {
 		t.Errorf("something was changed:\n%s\n%s", before, after)
 	}
 	// The scope that is named does open it, so that the refusals above mean something.
-	for _, route := range []string{"GET /people", "GET /people/{id}", "GET /applications", "GET /policy", "GET /audit", "GET /stats", "GET /tokens"} {
+	for _, route := range []string{"GET /people", "GET /people/{id}", "GET /applications", "GET /policy", "GET /audit", "GET /stats", "GET /tokens",
+		"GET /people/{id}/challenges", "GET /incidents"} {
 		verb, path, _ := strings.Cut(route, " ")
 		if w := s.api(verb, "/admin/api/v1"+strings.ReplaceAll(path, "{id}", string(ada.ID)), tokens[scopeOf[route]], ""); w.Code != 200 {
 			t.Errorf("%s with its own scope: %d %s", route, w.Code, w.Body)
