@@ -91,19 +91,17 @@ func TestRemovedPhoneSaysSo(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	ada := h.person("ada.sample")
-	_, phone, _ := h.pair(ada)
-	_, err := browser.Eval[bool](phone, `new Promise((resolve, reject) => { const o = indexedDB.open('gatehouse', 1); o.onsuccess = () => {
-  const tx = o.result.transaction('accounts', 'readwrite'), shelf = tx.objectStore('accounts'), q = shelf.getAll();
-  q.onsuccess = async () => {}; tx.oncomplete = async () => { const row = q.result[0];
-    row.key = await crypto.subtle.generateKey({name: 'ECDSA', namedCurve: 'P-256'}, false, ['sign']); row.device = 'A'.repeat(43);
-    const put = o.result.transaction('accounts', 'readwrite'); put.objectStore('accounts').clear(); put.objectStore('accounts').put(row);
-    put.oncomplete = () => resolve(true); put.onabort = () => reject(put.error); }; }; })`)
-	must(t, err)
-	must(t, phone.Reload()) // a key that the house does not know, as after a removal
+	computer, phone, _ := h.pair(ada)
+	must(t, computer.Open(h.BaseURL+"/security"))
+	must(t, computer.Click("Remove Pocket"))
+	h.prove(computer, phone, ada, "Remove it")
+	must(t, computer.Click("Remove it"))
 	must(t, phone.Wait("Not in use any more"))
 	must(t, phone.Click("Not in use any more"))
 	must(t, phone.Wait("This phone was removed from the account"))
 	look(t, phone, "a phone that was removed")
+	must(t, phone.Click("Remove from this phone"))
+	must(t, phone.Wait("Add your account"))
 }
 
 // The app can be installed, and an iPhone's browser is led to do that first.
