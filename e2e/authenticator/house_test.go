@@ -25,7 +25,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cleanups = append(cleanups, func() { os.RemoveAll(dir) })
+	removeProgram = func() { os.RemoveAll(dir) }
 	program := filepath.Join(dir, "gatehouse")
 	out, err := exec.Command("go", "build", "-o", program, "../../cmd/gatehouse").CombinedOutput()
 	if err != nil {
@@ -37,18 +37,18 @@ var built = sync.OnceValues(func() (string, error) {
 var chromium = sync.OnceValues(func() (*browser.Browser, error) {
 	b, err := browser.Start(context.Background())
 	if err == nil {
-		cleanups = append(cleanups, b.Close)
+		closeChromium = b.Close
 	}
 	return b, err
 })
 
-var cleanups []func()
+// What the two above leave behind; each is set once.
+var removeProgram, closeChromium = func() {}, func() {}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, c := range cleanups {
-		c()
-	}
+	closeChromium()
+	removeProgram()
 	os.Exit(code)
 }
 
