@@ -44,10 +44,22 @@ func (p *benchProcess) complaint() error {
 func (p *benchProcess) stop() error { return p.ended() }
 
 func (b *benchRun) startHouse(ctx context.Context, s *benchSeed) (*benchProcess, error) {
-	if b.profile != "" {
-		return b.start(ctx, "gatehouse:", s.dir, s.base, "/.well-known/openid-configuration", "bench", "serve", "--config", s.config, "--profile", b.profile)
+	return b.startNode(ctx, s, s.config, s.base+"/.well-known/openid-configuration")
+}
+
+// startNode starts one node of a house; it is ready when it answers at ready.
+func (b *benchRun) startNode(ctx context.Context, s *benchSeed, config, ready string) (*benchProcess, error) {
+	args := []string{"serve", "--config", config}
+	if b.profile != "" || s.light {
+		args = append([]string{"bench"}, args...)
 	}
-	return b.start(ctx, "gatehouse:", s.dir, s.base, "/.well-known/openid-configuration", "serve", "--config", s.config)
+	if b.profile != "" {
+		args = append(args, "--profile", b.profile)
+	}
+	if s.light {
+		args = append(args, "--light-hash")
+	}
+	return b.start(ctx, "gatehouse:", s.dir, s.base, ready, args...)
 }
 
 func (b *benchRun) startNull(ctx context.Context, s *benchSeed) (*benchProcess, error) {
@@ -62,7 +74,7 @@ func (b *benchRun) startNull(ctx context.Context, s *benchSeed) (*benchProcess, 
 	if err != nil {
 		return nil, err
 	}
-	return b.start(ctx, "null server:", s.dir, fmt.Sprintf("http://localhost:%d", port), "/empty",
+	return b.start(ctx, "null server:", s.dir, fmt.Sprintf("http://localhost:%d", port), fmt.Sprintf("http://localhost:%d/empty", port),
 		"bench", "null", "--dir", s.dir, "--listen", fmt.Sprintf("127.0.0.1:%d", port))
 }
 
@@ -100,7 +112,7 @@ func (b *benchRun) start(ctx context.Context, name, dir, base, ready string, arg
 		}
 		return nil
 	})
-	return p, p.ready(base+ready, began, gone)
+	return p, p.ready(ready, began, gone)
 }
 
 // ready asks until there is an answer.
@@ -132,14 +144,22 @@ func (p *benchProcess) settle(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// newBenchServeCommand is serve with a CPU profile, which serve itself has no way to make.
+// newBenchServeCommand is serve with what serve itself has no way to do: a CPU profile, and passwords hashed so lightly
+// that the rest of a sign-in can be seen.
 func newBenchServeCommand() *cobra.Command {
 	var profile string
+	var light bool
 	c := withConfig(&cobra.Command{Use: "serve", Short: "Serve with a CPU profile", Hidden: true, Args: takes(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := configOf(cmd)
 			if err != nil {
 				return err
+			}
+			if light {
+				c.Argon2 = lightHash
+			}
+			if profile == "" {
+				return serve(cmd.Context(), c, cmd.ErrOrStderr())
 			}
 			f, err := os.Create(profile)
 			if err != nil {
@@ -153,6 +173,7 @@ func newBenchServeCommand() *cobra.Command {
 			return errors.Join(err, f.Close())
 		}})
 	c.Flags().StringVar(&profile, "profile", "", "the file to write")
+	c.Flags().BoolVar(&light, "light-hash", false, "hash passwords with next to nothing: for invented people only")
 	return c
 }
 

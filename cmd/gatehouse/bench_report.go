@@ -21,7 +21,12 @@ type benchReport struct {
 	Start         time.Duration `json:"start_ns"`
 	IdleBytes     int64         `json:"idle_bytes"`
 	PasswordBytes int64         `json:"password_bytes"`
-	Goals         []benchGoal   `json:"goals"`
+	// Moved is how soon a browser goes on after its phone's answer, on one node, and TwoNodes with the phone at another one.
+	Moved    []bench.Result `json:"moved_on"`
+	TwoNodes []bench.Result `json:"moved_on_two_nodes"`
+	Waiting  benchWaiting   `json:"waiting"`
+	Load     bench.Load     `json:"first_load"`
+	Goals    []benchGoal    `json:"goals"`
 }
 
 // benchGoal is a promise and what was measured.
@@ -68,6 +73,8 @@ func (r *benchReport) judge() {
 	times(bench.CodeAndTokens, "× null server", 2)
 	times(bench.Refresh, "× null server", 2)
 	times(bench.PasswordSignIn, "× its hash", 1.05)
+	times(bench.PasscodeSignIn, "× null server", 2.5)
+	times(bench.AppSignIn, "× null server", 2.5)
 	spent := func(name string, atMost float64) {
 		if find(r.House, name, 8).Count == 0 {
 			return
@@ -78,11 +85,13 @@ func (r *benchReport) judge() {
 	spent(bench.UserInfo, 0.10)
 	spent(bench.Discovery, 0.03)
 	for _, h := range r.House {
-		if h.Operation != bench.PasswordSignIn {
+		// The one is its hash; in the other much of the time is the phone's, which the driver plays.
+		if h.Operation != bench.PasswordSignIn && h.Operation != bench.AppSignIn {
 			r.goal(fmt.Sprintf("%s, %d workers, p99", h.Operation, h.Workers), "× workers × CPU", 1.5,
 				ratio(h.P99, time.Duration(h.Workers)*h.CPU))
 		}
 	}
+	r.judgePhones()
 	if r.Large.Count == 0 {
 		return
 	}
@@ -93,7 +102,24 @@ func (r *benchReport) judge() {
 	r.goal("start to first answer", "ms", 50, milliseconds(r.Start))
 }
 
-// table prints the report as two Markdown tables.
+// judgePhones compares what only phones have.
+func (r *benchReport) judgePhones() {
+	for _, m := range r.Moved {
+		r.goal(fmt.Sprintf("%s, %d workers, p99", bench.MovedOn, m.Workers), "ms", 50, milliseconds(m.P99))
+	}
+	for _, m := range r.TwoNodes {
+		r.goal(fmt.Sprintf("%s, two nodes, %d workers, p99", bench.MovedOn, m.Workers), "ms", 100, milliseconds(m.P99))
+	}
+	if w := r.Waiting; w.Browsers > 0 {
+		r.goal(fmt.Sprintf("memory, each of %d waiting browsers", w.Browsers), "KiB", 20, float64(w.Each)/(1<<10))
+		r.goal("waiting browsers left behind", "", 0, float64(w.Browsers-w.Moved))
+	}
+	if r.Load.Files > 0 {
+		r.goal(fmt.Sprintf("first load of the app, %d files", r.Load.Files), "kB", 100, float64(r.Load.Sent)/1000)
+	}
+}
+
+// table prints the report as Markdown tables.
 func (r *benchReport) table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(t, "| operation\t| workers\t| CPU ms\t| per second\t| p50 ms\t| p99 ms\t| × null\t|")
@@ -117,6 +143,9 @@ func (r *benchReport) table(w io.Writer) error {
 		return err
 	}
 	fmt.Fprintln(w)
+	if err := r.tablePhones(w); err != nil {
+		return err
+	}
 	t = tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(t, "| goal\t| at most\t| measured\t| unit\t| met\t|")
 	fmt.Fprintln(t, "|---\t|---\t|---\t|---\t|---\t|")
@@ -133,4 +162,33 @@ func (r *benchReport) table(w io.Writer) error {
 func printResult(w io.Writer, name string, r bench.Result, times string) {
 	fmt.Fprintf(w, "| %s\t| %d\t| %.3f\t| %.0f\t| %.2f\t| %.2f\t| %s\t|\n", name, r.Workers, milliseconds(r.CPU), r.Rate,
 		milliseconds(r.P50), milliseconds(r.P99), times)
+}
+
+// tablePhones prints what is no operation: times and sizes of waiting for a phone.
+func (r *benchReport) tablePhones(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
+	if len(r.Moved) == 0 && r.Waiting.Browsers == 0 {
+		return nil
+	}
+	fmt.Fprintln(t, "| phones\t| p50 ms\t| p99 ms\t| measured\t|\n|---\t|---\t|---\t|---\t|")
+	moved := func(name string, all []bench.Result) {
+		for _, m := range all {
+			fmt.Fprintf(t, "| %s%s, %d workers\t| %.2f\t| %.2f\t| %d times\t|\n", bench.MovedOn, name, m.Workers, milliseconds(m.P50), milliseconds(m.P99), m.Count)
+		}
+	}
+	moved("", r.Moved)
+	moved(", two nodes on PostgreSQL", r.TwoNodes)
+	if v := r.Waiting; v.Browsers > 0 {
+		fmt.Fprintf(t, "| %d browsers wait: memory\t|\t|\t| %.1f KiB each\t|\n", v.Browsers, float64(v.Each)/(1<<10))
+		fmt.Fprintf(t, "| %d browsers wait: CPU at rest\t|\t|\t| %.1f ms a second\t|\n", v.Browsers, milliseconds(v.Rest))
+		fmt.Fprintf(t, "| %d browsers wait: answered by all phones\t| %.2f\t| %.2f\t| %d moved on\t|\n", v.Browsers, milliseconds(v.P50), milliseconds(v.P99), v.Moved)
+	}
+	if r.Load.Files > 0 {
+		fmt.Fprintf(t, "| first load of the app\t|\t|\t| %.1f kB sent, %.1f kB unpacked\t|\n", float64(r.Load.Sent)/1000, float64(r.Load.Plain)/1000)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,10 +27,15 @@ import (
 // benchSeed is a house with people, made without its doors.
 type benchSeed struct {
 	dir, config string
-	base        string
-	key         *ecdsa.PrivateKey // of everybody's passkey
-	keys        []*softkey.Authenticator
-	house       *bench.House
+	base, app   string // the two origins
+	addr        string // where they are served
+	// second is the other node's configuration, and secondAddr where it listens; "" on SQLite.
+	second, secondAddr string
+	light              bool
+	key                *ecdsa.PrivateKey // of everybody's passkey
+	keys               []*softkey.Authenticator
+	house              *bench.House
+	phones             *http.Client // of all members' phones
 }
 
 const (
@@ -39,19 +45,24 @@ const (
 	benchRole   = "bench"
 )
 
-// seedBench makes a data folder with n people, a tenth of whom are guests with only a password.
-func seedBench(ctx context.Context, dir string, n int) (*benchSeed, error) {
+// benchPlan says what a house of the bench is.
+type benchPlan struct {
+	people  int // a tenth of whom are guests with only a password
+	members int // with a password and the app
+	coders  int // with a password and passcodes
+	// light: the house hashes passwords with next to nothing, so that the rest of a sign-in can be measured.
+	light bool
+	// postgres is the database of two nodes, "" for one on SQLite.
+	postgres string
+}
+
+// seedBench makes a data folder with those people.
+func seedBench(ctx context.Context, dir string, plan benchPlan) (*benchSeed, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	s := &benchSeed{dir: dir, config: filepath.Join(dir, "gatehouse.yaml"),
-		base: fmt.Sprintf("http://localhost:%d", port)}
-	text := fmt.Sprintf("base_url: %s\nlisten: %s\ndatabase: gatehouse.db\nkey_file: gatehouse.key\n", s.base, fmt.Sprintf("127.0.0.1:%d", port))
-	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
+	s := &benchSeed{dir: dir, light: plan.light}
+	if err := s.configure(plan); err != nil {
 		return nil, err
 	}
 	if err := makeKeyFile(filepath.Join(dir, "gatehouse.key")); err != nil {
@@ -61,6 +72,9 @@ func seedBench(ctx context.Context, dir string, n int) (*benchSeed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if plan.light {
+		c.Argon2 = lightHash
+	}
 	set, err := c.house(c.Node, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
@@ -69,11 +83,43 @@ func seedBench(ctx context.Context, dir string, n int) (*benchSeed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.fill(ctx, h, n); err != nil {
+	if err := s.fill(ctx, h, plan); err != nil {
 		h.close()
 		return nil, err
 	}
 	return s, h.close()
+}
+
+// configure writes the configuration of one node, or of two on one PostgreSQL.
+func (s *benchSeed) configure(plan benchPlan) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	s.base = fmt.Sprintf("http://localhost:%d", port)
+	s.app = fmt.Sprintf("http://app.localhost:%d", port)
+	s.addr = fmt.Sprintf("127.0.0.1:%d", port)
+	text := fmt.Sprintf("base_url: %s\nkey_file: gatehouse.key\n", s.base)
+	if plan.members > 0 {
+		text += "app:\n  base_url: " + s.app + "\n"
+	}
+	database := "gatehouse.db"
+	if plan.postgres != "" {
+		database = plan.postgres
+	}
+	text += fmt.Sprintf("database: %q\n", database)
+	s.config = filepath.Join(s.dir, "gatehouse.yaml")
+	if plan.postgres != "" {
+		second, err := freePort()
+		if err != nil {
+			return err
+		}
+		s.second, s.secondAddr = filepath.Join(s.dir, "second.yaml"), fmt.Sprintf("127.0.0.1:%d", second)
+		if err := os.WriteFile(s.second, []byte(text+"node: second\nlisten: "+s.secondAddr+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(s.config, []byte(text+"listen: "+s.addr+"\n"), 0o600)
 }
 
 func freePort() (int, error) {
@@ -85,7 +131,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (s *benchSeed) fill(ctx context.Context, h *house, n int) error {
+func (s *benchSeed) fill(ctx context.Context, h *house, plan benchPlan) error {
 	if err := h.db.Migrate(ctx); err != nil {
 		return err
 	}
@@ -107,12 +153,12 @@ func (s *benchSeed) fill(ctx context.Context, h *house, n int) error {
 	if err != nil {
 		return err
 	}
-	if err := s.people(ctx, h, n); err != nil {
+	if err := s.people(ctx, h, plan.people); err != nil {
 		return err
 	}
-	s.house = &bench.House{Sign: s.sign, People: len(s.keys), Guest: benchGuest, Guests: min(n/10, benchActive), Password: benchPassword,
+	s.house = &bench.House{Sign: s.sign, People: len(s.keys), Guest: benchGuest, Guests: min(plan.people/10, benchActive), Password: benchPassword,
 		ClientID: app.OIDC.ClientID, ClientSecret: key.Reveal(), RedirectURI: redirect}
-	return nil
+	return s.seconds(ctx, h, plan)
 }
 
 func benchGuest(n int) string { return fmt.Sprintf("guest.%06d", n) }

@@ -53,6 +53,14 @@ func (n *Null) Handler() http.Handler {
 	mux.HandleFunc("POST /tokens", n.tokens)
 	mux.HandleFunc("POST /password", n.password)
 	mux.HandleFunc("GET /empty", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })
+	mux.HandleFunc("POST /form", func(w http.ResponseWriter, r *http.Request) {
+		_ = r.FormValue("name")
+		http.Redirect(w, r, "/empty", http.StatusSeeOther)
+	})
+	mux.HandleFunc("GET /session", n.session)
+	mux.HandleFunc("POST /session", n.session)
+	mux.HandleFunc("GET /app/v1/requests", n.requests)
+	mux.HandleFunc("POST /app/v1/requests/{id}/answer", n.answer)
 	return mux
 }
 
@@ -70,10 +78,15 @@ type Assertion struct {
 }
 
 func (n *Null) assertion(w http.ResponseWriter, r *http.Request) {
-	if err := n.checkAssertion(r.PostFormValue("answer")); err != nil {
+	if err := n.checkAssertion([]byte(r.PostFormValue("answer"))); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	n.session(w, r)
+}
+
+// session lets a browser in: the one commit of a sign-in.
+func (n *Null) session(w http.ResponseWriter, r *http.Request) {
 	if !n.commit(w) {
 		return
 	}
@@ -81,9 +94,9 @@ func (n *Null) assertion(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-func (n *Null) checkAssertion(text string) error {
+func (n *Null) checkAssertion(text []byte) error {
 	var a Assertion
-	if err := json.Unmarshal([]byte(text), &a); err != nil {
+	if err := json.Unmarshal(text, &a); err != nil {
 		return err
 	}
 	var parts [3][]byte

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+
+	"github.com/gatehouse-id/gatehouse/internal/device/softphone"
 )
 
 // Signer answers a WebAuthn challenge, as navigator.credentials.get does, in JSON.
@@ -57,6 +59,49 @@ func nullTokens(ctx context.Context, w *Worker, grant string) error {
 	return err
 }
 
+// NullPhoneOperations are the floors of what phones and passcodes take: as many requests, and the phone's own signed ones.
+func NullPhoneOperations(phone *softphone.Phone) []Operation {
+	return []Operation{
+		{Name: PasscodeSignIn, Do: func(ctx context.Context, w *Worker) error {
+			if err := nullForms(ctx, w); err != nil {
+				return err
+			}
+			_, err := w.Expect(ctx, http.StatusSeeOther, Request{Method: http.MethodPost, Path: "/session", Page: true,
+				Form: url.Values{"answer": {"123456"}}})
+			return err
+		}},
+		{Name: AppSignIn, Do: func(ctx context.Context, w *Worker) error {
+			if err := nullForms(ctx, w); err != nil {
+				return err
+			}
+			list, err := phone.Requests(ctx, 0)
+			if err != nil {
+				return err
+			}
+			if err := phone.Approve(ctx, list[0], "47"); err != nil {
+				return err
+			}
+			_, err = w.Expect(ctx, http.StatusSeeOther, Request{Method: http.MethodGet, Path: "/session", Page: true})
+			return err
+		}},
+	}
+}
+
+// nullForms is a page with a name, a page with a password, and the page after them.
+func nullForms(ctx context.Context, w *Worker) error {
+	for _, field := range []string{"name", "password"} {
+		if _, err := w.Expect(ctx, http.StatusOK, Request{Method: http.MethodGet, Path: "/empty", Page: true}); err != nil {
+			return err
+		}
+		if _, err := w.Expect(ctx, http.StatusSeeOther, Request{Method: http.MethodPost, Path: "/form", Page: true,
+			Form: url.Values{field: {"a text of the usual length"}}}); err != nil {
+			return err
+		}
+	}
+	_, err := w.Expect(ctx, http.StatusOK, Request{Method: http.MethodGet, Path: "/empty", Page: true})
+	return err
+}
+
 // The operations' names.
 const (
 	PasskeySignIn  = "passkey sign-in"
@@ -66,4 +111,7 @@ const (
 	Introspection  = "introspection"
 	UserInfo       = "userinfo"
 	Discovery      = "discovery"
+	PasscodeSignIn = "passcode sign-in"
+	AppSignIn      = "app sign-in"
+	MovedOn        = "approve to moved on"
 )

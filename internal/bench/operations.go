@@ -10,7 +10,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-id/gatehouse/internal/device/softphone"
 )
 
 // House is what the operations need to know of the running Gatehouse.
@@ -22,10 +26,23 @@ type House struct {
 	Guest    func(n int) string
 	Guests   int
 	Password string
+	// Members have a password and the app on a phone; none in a house without phones.
+	Members []Member
+	// Coder gives the name of one of the people with a password and passcodes, and Passcode what their app shows then.
+	Coder    func(n int) string
+	Coders   int
+	Passcode func(n int, at time.Time) string
 	// The application.
 	ClientID, ClientSecret, RedirectURI string
 
 	next atomic.Uint64
+	used sync.Map // coder ─► *atomic.Int64, the last step asked for
+}
+
+// Member is somebody with a phone.
+type Member struct {
+	Name  string
+	Phone *softphone.Phone
 }
 
 // Operations are what is measured, in the order of the report.
@@ -73,22 +90,26 @@ func (h *House) arrive(a Answer, err error) error {
 
 // passwordSignIn is a stranger's browser: the page, the name, the password.
 func (h *House) passwordSignIn(ctx context.Context, w *Worker) error {
+	return h.arrive(h.typePassword(ctx, w, h.Guest(int(h.next.Add(1)%uint64(h.Guests)))))
+}
+
+// typePassword is a stranger's browser that types a name and a password.
+func (h *House) typePassword(ctx context.Context, w *Worker, name string) (Answer, error) {
 	w.Forget()
 	page, err := w.Expect(ctx, http.StatusOK, Request{Method: http.MethodGet, Path: "/signin", Page: true})
 	if err != nil {
-		return err
+		return Answer{}, err
 	}
-	guest := h.Guest(int(h.next.Add(1) % uint64(h.Guests)))
 	next, err := w.Expect(ctx, http.StatusSeeOther, Request{Method: http.MethodPost, Path: "/signin", Page: true,
-		Form: url.Values{"attempt": {Field(page.Body, "attempt")}, "name": {guest}}})
+		Form: url.Values{"attempt": {Field(page.Body, "attempt")}, "name": {name}}})
 	if err != nil {
-		return err
+		return Answer{}, err
 	}
 	if page, err = w.Expect(ctx, http.StatusOK, Request{Method: http.MethodGet, Path: next.Location, Page: true}); err != nil {
-		return err
+		return Answer{}, err
 	}
-	return h.arrive(w.Do(ctx, Request{Method: http.MethodPost, Path: "/signin/password", Page: true,
-		Form: url.Values{"attempt": {Field(page.Body, "attempt")}, "answer": {h.Password}}}))
+	return w.Do(ctx, Request{Method: http.MethodPost, Path: "/signin/password", Page: true,
+		Form: url.Values{"attempt": {Field(page.Body, "attempt")}, "answer": {h.Password}}})
 }
 
 // tokens are what a worker keeps.

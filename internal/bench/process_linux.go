@@ -117,3 +117,19 @@ func KeepOff(core int) error {
 	}
 	return nil
 }
+
+// OpenFiles is how many files and connections this process may have, raised as far as it may raise that itself; so is it
+// for the processes that it starts.
+func OpenFiles() (int, error) {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return 0, err
+	}
+	if l.Cur < l.Max {
+		l.Cur = l.Max
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+			return 0, err
+		}
+	}
+	return int(min(l.Cur, 1<<20)), nil
+}

@@ -24,3 +24,6 @@ func StartOn(int, *exec.Cmd) error { return errNotHere }
 
 // KeepOff works on Linux.
 func KeepOff(int) error { return errNotHere }
+
+// OpenFiles works on Linux.
+func OpenFiles() (int, error) { return 0, errNotHere }

@@ -73,6 +73,16 @@ func New(origin string, client *http.Client) *Phone {
 	return &Phone{Client: client, Now: time.Now, Platform: softkey.New(origin), kept: kept{origin: strings.TrimSuffix(origin, "/")}}
 }
 
+// Paired is a phone that is paired already, with an account of the house at server; passkey unlocks it where its Key is set.
+func Paired(origin, server, account string, key *ecdsa.PrivateKey, passkey softkey.Credential, client *http.Client) (*Phone, error) {
+	p := New(origin, client)
+	p.server, p.account, p.unlocks = server, account, passkey.Key != nil
+	if p.unlocks {
+		p.Platform.Add(passkey)
+	}
+	return p, p.keep(key)
+}
+
 // Origin is the app's; Device the thumbprint of the phone's key, "" before Claim; Account the opaque name of the account
 // that it is paired with.
 func (p *Phone) Origin() string { return p.origin }
@@ -288,10 +298,16 @@ func refusal(answer *http.Response, text []byte) error {
 }
 
 // makeKey gives the phone a new key and with it a new name.
-func (p *Phone) makeKey() (err error) {
-	if p.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+func (p *Phone) makeKey() error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
 		return err
 	}
+	return p.keep(key)
+}
+
+func (p *Phone) keep(key *ecdsa.PrivateKey) error {
+	p.key = key
 	sum, err := p.jwk().Thumbprint(thumbprintHash)
 	if err != nil {
 		return err
