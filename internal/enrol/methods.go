@@ -352,7 +352,7 @@ func (f *Flow) endOthers(ctx context.Context, s Store, m member, e *audit.Entry,
 			return err
 		}
 	}
-	ended, err := s.EndSessionsOf(ctx, string(m.person.ID), m.live.ID)
+	ended, err := signin.EndSessions(ctx, s, m.person.ID, m.live.ID)
 	if err != nil {
 		return err
 	}

@@ -235,14 +235,11 @@ func (f *Flow) EndSession(ctx context.Context, caller signin.Caller, id string) 
 }
 
 func endSession(ctx context.Context, s Store, m member, id string, done *Done) error {
-	if _, err := s.EndSession(ctx, id); err != nil {
-		return err
-	}
 	if id == m.live.ID {
 		none := secret.NewString("")
 		done.SetSession = &none
 	}
-	_, err := s.RevokeGrantsOfSession(ctx, id)
+	_, err := signin.EndSession(ctx, s, m.person.ID, id)
 	return err
 }
 

@@ -371,11 +371,8 @@ func (f *Flow) EndSessions(ctx context.Context, by By, id people.ID, one string)
 		if found.Person != string(id) {
 			return errSession
 		}
-		if _, err := s.EndSession(ctx, one); err != nil {
-			return err
-		}
 		n = 1
-		_, err = s.RevokeGrantsOfSession(ctx, one)
+		_, err = signin.EndSession(ctx, s, id, one)
 		return err
 	})
 	return n, err

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method"
-	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/throttle"
 )
@@ -135,10 +133,7 @@ func (f *Flow) endOthers(ctx context.Context, s Store, sit *situation, out *outc
 	if sit.live != nil && sit.live.Person == id {
 		except = sit.live.ID
 	}
-	if err := endRequests(ctx, s, sit.person.ID); err != nil {
-		return 0, err
-	}
-	ended, err := s.EndSessionsOf(ctx, id, except)
+	ended, err := EndSessions(ctx, s, sit.person.ID, except)
 	if err != nil {
 		return 0, err
 	}
@@ -154,19 +149,4 @@ func (f *Flow) endOthers(ctx context.Context, s Store, sit *situation, out *outc
 		sit.remembered = rememberedBrowser{}
 	}
 	return len(ended), nil
-}
-
-// endRequests ends what a person has open on their phones. What was answered in this very moment is left: its attempt
-// is gone, and nobody takes the answer.
-func endRequests(ctx context.Context, s Store, person people.ID) error {
-	open, err := s.OpenChallenges(ctx, string(person), time.Time{})
-	if err != nil {
-		return err
-	}
-	for _, c := range open {
-		if err := EndChallenge(ctx, s, c); err != nil && !fault.IsKind(err, fault.Conflict) {
-			return err
-		}
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
@@ -22,7 +23,7 @@ func (f *Flow) SignOut(ctx context.Context, caller Caller, everywhere bool) erro
 		}
 		now := f.Now()
 		if !everywhere {
-			if err := f.endSession(ctx, s, live.ID); err != nil {
+			if _, err := EndSession(ctx, s, person.ID, live.ID); err != nil {
 				return err
 			}
 			entry := Entry(caller, now, person, "signout", audit.Done)
@@ -45,10 +46,7 @@ func (f *Flow) SignOut(ctx context.Context, caller Caller, everywhere bool) erro
 // EndEverything ends all of a person's sessions, with sign-ins that are half done and their requests, grants and remembered
 // browsers, in the caller's transaction. It returns how many sessions ended.
 func EndEverything(ctx context.Context, s Store, person people.ID) (int, error) {
-	if err := endRequests(ctx, s, person); err != nil {
-		return 0, err
-	}
-	ended, err := s.EndSessionsOf(ctx, string(person), "")
+	ended, err := EndSessions(ctx, s, person, "")
 	if err != nil {
 		return 0, err
 	}
@@ -57,4 +55,52 @@ func EndEverything(ctx context.Context, s Store, person people.ID) (int, error) 
 	}
 	_, err = s.ForgetBrowsersOf(ctx, string(person))
 	return len(ended), err
+}
+
+// EndSessions ends a person's sessions but one ("" for none), with sign-ins that are half done and what those have open on
+// the person's phones, in the caller's transaction. It gives the sessions' IDs.
+func EndSessions(ctx context.Context, s Store, person people.ID, except string) ([]string, error) {
+	if err := EndRequests(ctx, s, person); err != nil {
+		return nil, err
+	}
+	return s.EndSessionsOf(ctx, string(person), except)
+}
+
+// endRequests ends what a person has open on their phones. What was answered in this very moment is left: its attempt
+// is gone, and nobody takes the answer.
+func EndRequests(ctx context.Context, s Store, person people.ID) error {
+	open, err := s.OpenChallenges(ctx, string(person), time.Time{})
+	if err != nil {
+		return err
+	}
+	for _, c := range open {
+		if err := EndChallenge(ctx, s, c); err != nil && !fault.IsKind(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+// EndSession ends one session of a person with its grants, and what was asked of their phones in it, in the caller's
+// transaction: nobody approves what nobody waits for, and the page that waits learns of it at once (attack G8). It
+// reports whether there was one.
+func EndSession(ctx context.Context, s Store, person people.ID, id string) (bool, error) {
+	open, err := s.OpenChallenges(ctx, string(person), time.Time{})
+	if err != nil {
+		return false, err
+	}
+	for _, c := range open {
+		a, err := s.AttemptByID(ctx, c.Attempt)
+		if err == nil && a.Session == id {
+			err = EndChallenge(ctx, s, c)
+		}
+		if err != nil && !fault.IsKind(err, fault.NotFound) && !fault.IsKind(err, fault.Conflict) {
+			return false, err
+		}
+	}
+	ended, err := s.EndSession(ctx, id)
+	if err == nil {
+		_, err = s.RevokeGrantsOfSession(ctx, id)
+	}
+	return ended, err
 }

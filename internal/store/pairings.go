@@ -97,3 +97,15 @@ func (t *Tx) UpdatePairing(ctx context.Context, p enrol.Pairing) error {
 func (t *Tx) RemovePairing(ctx context.Context, id string) (bool, error) {
 	return did(t.exec("DELETE FROM pairings WHERE id = $1", id))
 }
+
+// endPairing removes the pairing that a session began and tells who waits for it. One that is over stays: the phone may not
+// know yet.
+func (t *Tx) endPairing(person, session string) error {
+	return t.each("DELETE FROM pairings WHERE person = $1 AND session = $2 AND session <> '' AND standing <> $3 RETURNING id",
+		[]any{person, session, int64(enrol.Paired)}, func(scan func(...any) error) error {
+			var id string
+			err := scan(&id)
+			t.Wake(enrol.PairingTopic(id))
+			return err
+		})
+}

@@ -73,12 +73,13 @@ func (t *Tx) TouchSession(ctx context.Context, id string, seen time.Time) error 
 	return err
 }
 
-// EndSession implements session.Store; proofs given in the session end with it.
+// EndSession implements session.Store; proofs given in the session and the pairing that it began end with it.
 func (t *Tx) EndSession(ctx context.Context, id string) (bool, error) {
-	if _, err := t.exec("DELETE FROM proofs WHERE session = $1", id); err != nil {
+	if _, err := t.exec("DELETE FROM proofs WHERE session = $1", id); err != nil { // also where the session itself is gone
 		return false, err
 	}
-	return did(t.exec("DELETE FROM sessions WHERE id = $1", id))
+	ids, err := t.endSessions("id = $1", id)
+	return len(ids) == 1, err
 }
 
 // EndSessionsOf implements session.Store: an attempt is half a session.
@@ -104,15 +105,19 @@ func (t *Tx) endSessions(where string, args ...any) (ids []string, err error) {
 	if t.readOnly {
 		return nil, errReadOnly
 	}
-	err = t.each("DELETE FROM sessions WHERE "+where+" RETURNING id", args, func(scan func(...any) error) error {
-		var id string
-		err := scan(&id)
-		ids = append(ids, id)
+	var owners []string
+	err = t.each("DELETE FROM sessions WHERE "+where+" RETURNING id, person", args, func(scan func(...any) error) error {
+		var id, person string
+		err := scan(&id, &person)
+		ids, owners = append(ids, id), append(owners, person)
 		return err
 	})
-	for _, id := range ids {
+	for i, id := range ids {
 		if err == nil {
 			_, err = t.exec("DELETE FROM proofs WHERE session = $1", id)
+		}
+		if err == nil {
+			err = t.endPairing(owners[i], id)
 		}
 	}
 	return ids, err

@@ -79,6 +79,13 @@ func (h *Hub) Wake(topic string) {
 	}
 }
 
+// WaitingFor is how many wait for topic on this node.
+func (h *Hub) WaitingFor(topic string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.waiters[topic])
+}
+
 // WakeAll wakes everybody: after a connection was lost, nobody knows what was missed.
 func (h *Hub) WakeAll() {
 	h.mu.Lock()

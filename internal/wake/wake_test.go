@@ -27,7 +27,7 @@ func TestWakeReachesItsTopicOnly(t *testing.T) {
 	a.Close()
 	a.Close()
 	h.WakeAll()
-	if woken(a) || !woken(b) || !woken(other) || h.Waiting() != 2 {
+	if woken(a) || !woken(b) || !woken(other) || h.Waiting() != 2 || h.WaitingFor("a") != 1 || h.WaitingFor("c") != 0 {
 		t.Error("a closed waiter waits, or an open one was left out")
 	}
 	h.Close()

@@ -190,7 +190,11 @@ func (f *flows) Waiting(_ context.Context, c signin.Caller, ref string) (signin.
 	f.saw(c, "waiting "+ref)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.waiting, f.failing
+	w := f.waiting
+	if f.quiet {
+		w.Topic += ref // each page of the benchmark waits for its own
+	}
+	return w, f.failing
 }
 func (f *flows) NewPassword(_ context.Context, c signin.Caller, ref, password string) (signin.Step, error) {
 	f.saw(c, "new password "+ref+" "+password)

@@ -27,9 +27,14 @@ const (
 	lookAgain = 5 * time.Second
 	// waitLooks ends a stream after ten minutes; the browser opens another by itself while its page is there.
 	waitLooks = 120
+	// maxWatching is how many pages may wait for one thing at once: a browser has a few tabs, and a network that drops
+	// connections leaves some behind. Without it one sign-in could hold every connection that the house has.
+	maxWatching = 16
 	// beatLooks is after how many quiet looks something is written all the same.
 	beatLooks = 3
 )
+
+var errWatched = fault.New(fault.TooMany, "request.flood", "Too many requests are coming from your network.").After(lookAgain)
 
 // sight is what a look at the thing that is waited for gave.
 type sight struct {
@@ -61,8 +66,16 @@ func (s *Web) follow(w http.ResponseWriter, r *http.Request, look func(context.C
 			_ = s.show(stream, now) // a reader who has gone needs no word
 		})
 	}
+	if s.Hub.WaitingFor(topic) >= maxWatching {
+		return errWatched
+	}
 	return httpdoor.ServeStream(w, r, beatLooks*lookAgain, func(ctx context.Context, stream httpdoor.Stream) {
-		s.wait(ctx, stream, s.Hub.Subscribe(topic), look)
+		woken := s.Hub.Subscribe(topic)
+		if s.Hub.WaitingFor(topic) > maxWatching { // many came in the same moment
+			woken.Close()
+			return
+		}
+		s.wait(ctx, stream, woken, look)
 	})
 }
 
@@ -76,8 +89,8 @@ func (s *Web) wait(ctx context.Context, stream httpdoor.Stream, woken *wake.Wait
 	for {
 		// Subscribed first, looked then: what changes in between is seen.
 		now, err := s.look(ctx, look)
-		if fault.IsKind(err, fault.Expired) {
-			now, err = sight{Standing: "over"}, nil
+		if fault.IsKind(err, fault.Expired) || fault.IsKind(err, fault.Unauthenticated) || fault.IsKind(err, fault.Forbidden) {
+			now, err = sight{Standing: "over"}, nil // the page asks for what stands next, and is told
 		}
 		switch quiet++; {
 		case err == nil && !now.same(told):

@@ -113,6 +113,9 @@ func TestWaitingEnds(t *testing.T) {
 		"the attempt is gone": {nil, func(s *stream) {
 			s.set("challenge:c1", func(f *flows) { f.failing = fault.New(fault.Expired, "signin.expired", "") })
 		}, `"standing":"over"`},
+		"nobody is signed in any more": {nil, func(s *stream) {
+			s.set("challenge:c1", func(f *flows) { f.failing = fault.New(fault.Unauthenticated, "session.none", "") })
+		}, `"standing":"over"`},
 		"ten minutes": {func(f *flows) { f.waiting.Expires = time.Now().Add(time.Hour) }, func(*stream) { time.Sleep(waitLooks * lookAgain) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,6 +149,53 @@ func TestWaitingSurvivesABadMoment(t *testing.T) {
 	if resp := b.get("/signin/events?attempt=FOREIGN"); resp.StatusCode != http.StatusGone || resp.Header.Get("Content-Type") == "text/event-stream" {
 		t.Errorf("a foreign attempt: %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
+}
+
+// TestG8_OneSignInHoldsNotEveryConnection: however many pages wait for one thing, the house has connections for others,
+// and each that leaves makes room.
+func TestG8_OneSignInHoldsNotEveryConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := listen(t, "/signin/events?attempt=A", nil)
+		open := func() (*httptest.ResponseRecorder, context.CancelFunc) {
+			ctx, leave := context.WithCancel(t.Context())
+			r, w := httptest.NewRequestWithContext(ctx, "GET", "/signin/events?attempt=A", nil), httptest.NewRecorder()
+			r.Host, r.RemoteAddr = "signin.example.ac.uk", "198.51.100.7:1"
+			go s.b.h.ServeHTTP(w, r)
+			return w, leave
+		}
+		var leaving []context.CancelFunc
+		for range 200 { // all in one moment
+			_, leave := open()
+			leaving = append(leaving, leave)
+		}
+		synctest.Wait()
+		if n := s.hub.Waiting(); n == 0 || n > maxWatching {
+			t.Errorf("%d wait", n)
+		}
+		for range maxWatching {
+			_, leave := open()
+			leaving = append(leaving, leave)
+			synctest.Wait()
+		}
+		if w, _ := open(); true {
+			synctest.Wait()
+			if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || s.hub.Waiting() != maxWatching {
+				t.Errorf("one more: %d, %d wait", w.Code, s.hub.Waiting())
+			}
+		}
+		for _, leave := range leaving {
+			leave()
+		}
+		synctest.Wait()
+		if w, leave := open(); true {
+			synctest.Wait()
+			if !strings.Contains(w.Body.String(), `"standing":"open"`) {
+				t.Errorf("afterwards: %d %s", w.Code, w.Body)
+			}
+			leave()
+		}
+		s.leave()
+	})
 }
 
 func TestPairingPageIsTold(t *testing.T) {
@@ -189,13 +239,13 @@ func BenchmarkWaiting(b *testing.B) {
 		go srv.Serve(l)
 		before := inUse()
 		var all []net.Conn
-		for range pages {
+		for i := range pages {
 			c, err := net.Dial("tcp", l.Addr().String())
 			if err != nil {
 				b.Fatal(err)
 			}
 			fmt.Fprintf(c, "GET /signin/events?attempt=%s HTTP/1.1\r\nHost: signin.example.ac.uk\r\nAccept: text/event-stream\r\nCookie: __Host-gatehouse-browser=%s\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\r\n",
-				strings.Repeat("A", 700), strings.Repeat("b", 43))
+				fmt.Sprintf("%0700d", i), strings.Repeat("b", 43))
 			all = append(all, c)
 		}
 		for hub.Waiting() < pages {

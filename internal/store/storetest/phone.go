@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/incident"
 	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/session"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/store"
 )
@@ -220,6 +222,30 @@ func pairings(t *testing.T, db *store.DB) {
 			t.Errorf("removed %v, again %v", first, again)
 		}
 		return err
+	})
+	// A pairing that a session began ends with it, unless it is done: its phone may not know yet.
+	do(t, db, func(tx *store.Tx) error {
+		for _, id := range []string{"here", "there", "done"} {
+			p := pairingFor("in-"+id, "p-"+id)
+			p.Session = "s-" + id
+			if id == "done" {
+				p.Standing = enrol.Paired
+			}
+			s := session.Session{ID: p.Session, TokenHash: []byte(id), Person: p.Person, Created: start, LastSeen: start, Expires: start.Add(time.Hour)}
+			if err := errors.Join(tx.AddPairing(ctx, p), tx.AddSession(ctx, s)); err != nil {
+				return err
+			}
+		}
+		_, err := tx.EndSession(ctx, "s-here")
+		_, err2 := tx.EndSessionsOf(ctx, "p-done", "")
+		_, gone := tx.PairingByID(ctx, "in-here")
+		wantKind(t, "a pairing of a session that ended", gone, fault.NotFound)
+		for _, id := range []string{"in-there", "in-done"} {
+			if _, err := tx.PairingByID(ctx, id); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+		return errors.Join(err, err2)
 	})
 	// Another's link is a conflict: nobody comes into a pairing by it.
 	stolen := pairingFor("stolen", "r")
