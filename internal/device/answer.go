@@ -37,13 +37,13 @@ func (f *Flow) Answer(ctx context.Context, p Phone, id string, a Answer) (standi
 	if err != nil {
 		return "", err
 	}
+	if p.Credential == "" {
+		return "", errUnknown
+	}
 	var asked signin.Challenge
-	var cred method.Credential
 	var inForce policy.Policy
+	cred := p.entered // what has changed since shows in settle, which reads it again
 	err = f.View(ctx, func(s Store) (err error) {
-		if _, cred, err = p.standing(ctx, s); err != nil {
-			return err
-		}
 		if asked, err = openRequest(ctx, s, id, cred, f.Now()); err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ func (f *Flow) Enter(ctx context.Context, s Signed) (Phone, error) {
 	if err != nil {
 		return Phone{}, err
 	}
-	p.Credential, p.Person = c.ID, c.Person
+	p.Credential, p.Person, p.entered = c.ID, c.Person, c
 	return f.judgeCall(p, s, jws, key)
 }
 

@@ -40,10 +40,11 @@ type Phone struct {
 	Credential string // ID of its App credential; "" while its pairing is not confirmed
 	Person     string
 
-	handle  []byte // thumbprint
-	token   string // as it came: what a move is unlocked over
-	spend   []byte // what makes the change by this call one
-	pairing string // that EnterPairing was asked for
+	entered method.Credential // as Enter found it
+	handle  []byte            // thumbprint
+	token   string            // as it came: what a move is unlocked over
+	spend   []byte            // what makes the change by this call one
+	pairing string            // that EnterPairing was asked for
 }
 
 // Opening is what a phone learns before it claims a pairing.
