@@ -66,7 +66,7 @@ func EndSessions(ctx context.Context, s Store, person people.ID, except string) 
 	return s.EndSessionsOf(ctx, string(person), except)
 }
 
-// endRequests ends what a person has open on their phones. What was answered in this very moment is left: its attempt
+// EndRequests ends what a person has open on their phones. What was answered in this very moment is left: its attempt
 // is gone, and nobody takes the answer.
 func EndRequests(ctx context.Context, s Store, person people.ID) error {
 	open, err := s.OpenChallenges(ctx, string(person), time.Time{})

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
@@ -169,6 +170,9 @@ func (f *Flow) mayRequest(ctx context.Context, s Store, sit *situation, c Challe
 	if err != nil || problem != nil {
 		return request{problem: problem}, err
 	}
+	if err := inTurn(ctx, s, c, sit.now); err != nil {
+		return request{}, err
+	}
 	open, err := s.OpenChallenges(ctx, c.Person, sit.now)
 	if err != nil {
 		return request{}, err
@@ -194,6 +198,16 @@ func (f *Flow) mayRequest(ctx context.Context, s Store, sit *situation, c Challe
 		}
 	}
 	return r, nil
+}
+
+// inTurn lets what is started at once for one person, from strangers' and from known browsers, queue up at one line that is
+// written each time: whoever comes second sees the number of the first.
+func inTurn(ctx context.Context, s Store, c Challenge, now time.Time) error {
+	_, _, err := s.ReserveGuess(ctx, throttle.Key("numbers", c.Person, throttle.Stranger), func(n throttle.Counter) (throttle.Counter, bool) {
+		n.TAT, n.Wrong = now, n.Wrong+1
+		return n, true
+	})
+	return err
 }
 
 // gone reports whether nobody can take the answer to c any more.
