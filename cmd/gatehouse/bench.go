@@ -101,6 +101,9 @@ func (b *benchRun) run(ctx context.Context) error {
 		return err
 	}
 	b.report.judge()
+	if len(b.report.Goals) == 0 {
+		return usagef("nothing that is measured is called %q", b.only)
+	}
 	return nil
 }
 
@@ -114,6 +117,9 @@ func (b *benchRun) some(all []bench.Operation) []bench.Operation {
 
 // plain measures what needs no phone, and what a process needs.
 func (b *benchRun) plain(ctx context.Context) error {
+	if len(b.some((&bench.House{}).Operations())) == 0 {
+		return nil
+	}
 	b.note("seeding %d people", b.few)
 	small, err := seedBench(ctx, filepath.Join(b.dir, "small"), benchPlan{people: b.few})
 	if err != nil {
