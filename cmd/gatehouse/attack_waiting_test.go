@@ -41,7 +41,7 @@ func (b *browser) listening(path string) <-chan string {
 // withPasscode goes on with a passcode where the app is asked for.
 func (b *browser) withPasscode(m *member, r *reply) *reply {
 	for range 3 {
-		if r.asks() == "" && r.number() != "" {
+		if r.asks() == "" && r.attempt() != "" {
 			r = b.post("/signin/choose", url.Values{"attempt": {r.attempt()}, "kind": {"totp"}})
 		}
 		r = b.proceed(r, m, false)
