@@ -6,7 +6,8 @@
 //	    2xx ─► Accepted    404, 410 ─► Gone, endpoint removed    429, 5xx, no answer ─► again, while the challenge lives
 //	    anything else ─► Failed                                  no endpoint ─► nothing (NotSent): the open app finds it
 //
-// A push is a convenience: nothing depends on its arrival, so the queue lives in memory and a full one drops. Where
+// A push is a convenience: nothing depends on its arrival, so the queue lives in memory and a full one drops, which the
+// desk reads as Failed "busy". Where
 // pushes may go is decided by Hosts, twice: when a phone names its endpoint, and at every connection.
 package webpush
 
@@ -56,9 +57,11 @@ type Courier struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
-	queue  chan signin.Challenge
-	slots  chan struct{}
-	client *http.Client
+	queue chan signin.Challenge
+	// dropped are those that found the queue full, until that is kept.
+	dropped chan signin.Challenge
+	slots   chan struct{}
+	client  *http.Client
 	// after is the clock that waits for another try.
 	after func(time.Duration) <-chan time.Time
 }
@@ -74,7 +77,7 @@ func New(c Courier) (*Courier, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	c.queue = make(chan signin.Challenge, Queue)
+	c.queue, c.dropped = make(chan signin.Challenge, Queue), make(chan signin.Challenge, Queue)
 	c.slots = make(chan struct{}, Parallel)
 	c.client = newClient(c.Hosts, c.Roots)
 	c.after = time.After
@@ -87,6 +90,24 @@ func (c *Courier) Push(ch signin.Challenge) {
 	case c.queue <- ch:
 	default:
 		c.Log.Warn("push queue full", "challenge", ch.ID)
+		select {
+		case c.dropped <- ch:
+		default: // the log says it
+		}
+	}
+}
+
+// drop keeps for the desk what never went out, one after the other: it is the courier that is busy, not the database.
+func (c *Courier) drop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case ch := <-c.dropped:
+			for _, e := range c.goesTo(ctx, ch) {
+				c.record(ctx, ch, e, outcome{state: signin.Failed, detail: "busy"})
+			}
+		}
 	}
 }
 
@@ -95,6 +116,7 @@ func (c *Courier) Run(ctx context.Context) {
 	var carrying sync.WaitGroup
 	defer c.client.CloseIdleConnections()
 	defer carrying.Wait()
+	carrying.Go(func() { c.drop(ctx) })
 	room := make(chan struct{}, UnderWay)
 	for {
 		select {
@@ -119,22 +141,23 @@ func (c *Courier) carry(ctx context.Context, ch signin.Challenge) {
 	if ch.Standing != signin.Open || !ch.Live(c.Now()) {
 		return
 	}
-	var endpoints []device.Endpoint
-	err := c.View(ctx, func(s Store) (err error) {
-		endpoints, err = s.EndpointsOf(ctx, ch.Person)
-		return err
-	})
-	if err != nil {
-		c.Log.Error("push cannot read the endpoints", "challenge", ch.ID, "error", err)
-		return
-	}
 	var sending sync.WaitGroup
-	for _, e := range endpoints {
-		if slices.Contains(ch.Sent, e.Credential) {
-			sending.Go(func() { c.deliver(ctx, ch, e) })
-		}
+	for _, e := range c.goesTo(ctx, ch) {
+		sending.Go(func() { c.deliver(ctx, ch, e) })
 	}
 	sending.Wait()
+}
+
+// goesTo gives the endpoints of the phones that a challenge is for.
+func (c *Courier) goesTo(ctx context.Context, ch signin.Challenge) (list []device.Endpoint) {
+	err := c.View(ctx, func(s Store) (err error) {
+		list, err = s.EndpointsOf(ctx, ch.Person)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		c.Log.Error("push cannot read the endpoints", "challenge", ch.ID, "error", err)
+	}
+	return slices.DeleteFunc(list, func(e device.Endpoint) bool { return !slices.Contains(ch.Sent, e.Credential) })
 }
 
 // deliver tries until the push service has taken it, refused it, or nobody waits for it any more.

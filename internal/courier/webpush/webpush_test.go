@@ -235,7 +235,7 @@ func TestNobodyIsWokenForWhatIsOver(t *testing.T) {
 	if calls.Load() != 1 {
 		t.Errorf("%d calls for an answered challenge", calls.Load())
 	}
-	over := h.challenge
+	over := h.challenge // somebody else's
 	h.carry(t.Context(), over)
 	over.Standing, over.Expires = signin.Open, h.Now()
 	h.carry(t.Context(), over)
@@ -350,6 +350,31 @@ func TestAFloodIsBounded(t *testing.T) {
 	<-done
 	if most.Load() > Parallel {
 		t.Errorf("%d at once", most.Load())
+	}
+}
+
+// TestWhatFoundTheQueueFullIsKnownToTheDesk, and so is its reason.
+func TestWhatFoundTheQueueFullIsKnownToTheDesk(t *testing.T) {
+	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { t.Error("a dropped push was sent") })
+	over := h.challenge // somebody else's
+	over.ID = "over"
+	for range Queue {
+		h.Push(over)
+	}
+	h.Push(h.challenge)
+	for len(h.queue) > 0 {
+		<-h.queue
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	kept := make(chan struct{}, 10)
+	h.saved = func() { kept <- struct{}{} }
+	done := make(chan struct{})
+	go func() { h.Run(ctx); close(done) }()
+	<-kept
+	stop()
+	<-done
+	if got := h.states(h.challenge.Sent[0]); len(got) != 1 || got[0] != "failed busy" {
+		t.Errorf("%v", got)
 	}
 }
 
