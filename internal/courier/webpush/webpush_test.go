@@ -338,6 +338,9 @@ func TestAFloodIsBounded(t *testing.T) {
 	for len(h.queue) > 200 {
 		<-h.queue
 	}
+	for len(h.dropped) > 0 {
+		<-h.dropped
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	var sent sync.WaitGroup
 	sent.Add(200)
