@@ -197,7 +197,7 @@ func (b *browser) touch(r *reply, m *member) *reply {
 // proceed answers whatever the pages ask with the member's own proofs.
 func (b *browser) proceed(r *reply, m *member, remember bool) *reply {
 	b.x.t.Helper()
-	for range 6 {
+	for range 8 {
 		switch r.asks() {
 		case "name":
 			if len(m.key.Credentials()) > 0 {
@@ -212,7 +212,10 @@ func (b *browser) proceed(r *reply, m *member, remember bool) *reply {
 		case "passkey":
 			r = b.touch(r, m)
 		default:
-			return r
+			if r.status == http.StatusForbidden || len(m.phone) == 0 || !strings.Contains(r.body, `name="kind" value="totp"`) {
+				return r
+			}
+			r = b.post("/signin/choose", url.Values{"attempt": {r.attempt()}, "kind": {"totp"}}) // the app leads, or a request is over
 		}
 	}
 	b.x.t.Fatalf("asked again and again: %s", r.text())

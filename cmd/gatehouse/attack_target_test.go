@@ -85,6 +85,8 @@ type target struct {
 	nodes []*node
 	log   *lines
 	token string // an administrator's, with every scope
+	// change, if set, changes how a node is configured.
+	change func(*houseConfig)
 	// seen, if set, is told every address, redirect and body that crosses the surface.
 	seen func(method, url string, r *reply)
 }
@@ -98,10 +100,16 @@ type node struct {
 // newTarget builds nodes on the database at dsn; "" is a new SQLite file.
 func newTarget(t testing.TB, dsn string, nodes int) *target {
 	t.Helper()
+	return newTargetWith(t, dsn, nodes, nil)
+}
+
+// newTargetWith builds nodes that are configured otherwise.
+func newTargetWith(t testing.TB, dsn string, nodes int, change func(*houseConfig)) *target {
+	t.Helper()
 	if dsn == "" {
 		dsn = filepath.Join(t.TempDir(), "gatehouse.db")
 	}
-	x := &target{t: t, log: &lines{}, clock: &attackClock{at: time.Date(2026, 10, 5, 9, 0, 10, 0, time.UTC)}}
+	x := &target{t: t, log: &lines{}, change: change, clock: &attackClock{at: time.Date(2026, 10, 5, 9, 0, 10, 0, time.UTC)}}
 	for i := range nodes {
 		x.nodes = append(x.nodes, x.node("n"+strconv.Itoa(i), dsn))
 	}
@@ -126,11 +134,15 @@ func (x *target) must(err error) {
 
 func (x *target) node(name, dsn string) *node {
 	x.t.Helper()
-	h, err := openHouse(context.Background(), houseConfig{Base: &url.URL{Scheme: "http", Host: "localhost:8080"}, AppBase: &url.URL{Scheme: "http", Host: "app.localhost:8080"},
+	c := houseConfig{Base: &url.URL{Scheme: "http", Host: "localhost:8080"}, AppBase: &url.URL{Scheme: "http", Host: "app.localhost:8080"},
 		Push: &pushSettings{Contact: "mailto:signin@example.ac.uk"}, DSN: dsn, Node: name,
 		Keyring: storetest.Keyring(x.t), Campus: campus.Campus{ID: "test", Name: "Testing"}, Now: x.clock.Now,
 		Log:       slog.New(slog.NewTextHandler(x.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Passwords: attackPasswords()})
+		Passwords: attackPasswords()}
+	if x.change != nil {
+		x.change(&c)
+	}
+	h, err := openHouse(context.Background(), c)
 	x.must(err)
 	x.t.Cleanup(func() { h.close() })
 	x.must(h.db.Migrate(context.Background()))

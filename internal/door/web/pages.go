@@ -128,8 +128,11 @@ type refusedPage struct {
 
 func (*refusedPage) name() string { return "refused" }
 
-// expiredPage offers to go on with a fresh attempt.
-type expiredPage struct{ ask }
+// expiredPage offers to go on with a fresh attempt. Over says what ended the old one, "" for its time.
+type expiredPage struct {
+	ask
+	Over string
+}
 
 func (*expiredPage) name() string { return "expired" }
 

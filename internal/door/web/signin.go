@@ -157,8 +157,11 @@ func (s *Web) step(w http.ResponseWriter, r *http.Request, c signin.Caller, step
 		}
 		return s.Pages.render(w, http.StatusForbidden, p)
 	}
-	p := &expiredPage{a}
+	p := &expiredPage{ask: a}
 	p.Title, p.Help = s.text(c, "expired.title"), "expired"
+	if step.Problem != nil && step.Problem.Code == "signin.app_reported" { // not time has ended it
+		p.Title, p.Over, p.Help = s.text(c, "app.over.reported"), s.texts.Fault(c.Locale, step.Problem), anchor(step.Problem.Code)
+	}
 	p.Problem = nil
 	return s.Pages.render(w, http.StatusOK, p)
 }

@@ -234,9 +234,9 @@ func endStories() []Story {
 			v.Invited = true
 			return v
 		}},
-		{"expired", "goes-on", func(p *Pages) page { return &expiredPage{storyAsked(p, "expired.title")} }},
+		{"expired", "goes-on", func(p *Pages) page { return &expiredPage{ask: storyAsked(p, "expired.title")} }},
 		{"expired", "lost", func(p *Pages) page {
-			v := &expiredPage{storyAsked(p, "expired.title")}
+			v := &expiredPage{ask: storyAsked(p, "expired.title")}
 			v.Attempt = ""
 			return v
 		}},
