@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -121,6 +122,27 @@ func TestStream(t *testing.T) {
 				t.Errorf("logged: %s", got)
 			}
 		})
+	}
+}
+
+// TestStreamIsNoAnswerToHEAD: bytes after the head would be taken for the next answer by whoever stands between.
+func TestStreamIsNoAnswerToHEAD(t *testing.T) {
+	hs := build(t, nil)
+	mux := http.NewServeMux()
+	hs.door.Handle(mux, Page, "GET /events", func(w http.ResponseWriter, r *http.Request) error {
+		return ServeStream(w, r, time.Minute, func(context.Context, Stream) { t.Error("events to nobody") })
+	})
+	srv := httptest.NewServer(hs.door.Wrap(mux))
+	defer srv.Close()
+	c, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "HEAD /events HTTP/1.1\r\nHost: signin.example.ac.uk\r\nConnection: close\r\n\r\n")
+	got, err := io.ReadAll(c)
+	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(string(got), "\r\n\r\n") || strings.Contains(string(got), "\n:\n") {
+		t.Errorf("%v %q", err, got)
 	}
 }
 
