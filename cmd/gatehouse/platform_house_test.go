@@ -102,17 +102,22 @@ func onBoth(t *testing.T, body func(t *testing.T, s *openedSite)) {
 	})
 }
 
-func openSiteOn(t testing.TB, dsn string, clock *siteClock) *openedSite {
+func openSiteOn(t testing.TB, dsn string, clock *siteClock, change ...func(*houseConfig)) *openedSite {
 	t.Helper()
 	s := &openedSite{t: t, clock: clock, log: &siteLog{}, dsn: dsn}
 	var err error
-	s.h, err = openHouse(t.Context(), houseConfig{Base: &url.URL{Scheme: "http", Host: "localhost:8080"}, DSN: dsn, Node: "test",
+	c := houseConfig{Base: &url.URL{Scheme: "http", Host: "localhost:8080"}, DSN: dsn, Node: "test",
 		Keyring: storetest.Keyring(t), Campus: campus.Campus{ID: "test", Name: "Test"}, Now: clock.now,
 		Log:       slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Passwords: password.Settings{Params: password.Params{Memory: 64, Time: 1, Threads: 1}, Workers: 2, Queue: 1000}})
+		Passwords: password.Settings{Params: password.Params{Memory: 64, Time: 1, Threads: 1}, Workers: 2, Queue: 1000}}
+	for _, f := range change {
+		f(&c)
+	}
+	s.h, err = openHouse(t.Context(), c)
 	s.must(err)
 	t.Cleanup(func() { s.h.close() })
 	s.must(s.h.db.Migrate(t.Context()))
+	s.must(s.h.openPush(t.Context()))
 	if _, err := s.h.keys.Turn(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +125,7 @@ func openSiteOn(t testing.TB, dsn string, clock *siteClock) *openedSite {
 	s.d, err = s.h.openDoors(s.m)
 	s.must(err)
 	s.h.probes(s.d)
-	s.handler = s.d.door.Wrap(s.d.mux)
+	s.handler = s.d.handler()
 	return s
 }
 
