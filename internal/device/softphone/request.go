@@ -33,9 +33,13 @@ type Request struct {
 // Requests gives what waits. Where nothing does, it waits for it, up to wait (25 seconds at most).
 func (p *Phone) Requests(ctx context.Context, wait time.Duration) ([]Request, error) {
 	var a struct {
+		Now      int64     `json:"now"`
 		Requests []Request `json:"requests"`
 	}
 	err := p.Call(ctx, http.MethodGet, fmt.Sprintf("/app/v1/requests?wait=%d", seconds(wait)), nil, &a)
+	if err == nil {
+		p.skew.Store(a.Now - p.Now().Unix()) // a decision is dated by it: the clock may have been set while this waited
+	}
 	return a.Requests, err
 }
 
