@@ -184,6 +184,13 @@ func (c *Courier) deliver(ctx context.Context, ch signin.Challenge, e device.End
 		if !c.reload(ctx, &ch) {
 			return
 		}
+		// The phone may have left the account meanwhile, or named another endpoint.
+		now := c.goesTo(ctx, ch)
+		i := slices.IndexFunc(now, func(n device.Endpoint) bool { return n.Credential == e.Credential })
+		if i < 0 {
+			return
+		}
+		e = now[i]
 	}
 }
 

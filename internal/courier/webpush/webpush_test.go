@@ -356,6 +356,35 @@ func TestAFloodIsBounded(t *testing.T) {
 	}
 }
 
+// TestARemovedPhoneIsPushedToNoMore, though a push to it failed and was to be tried again; one that has named another
+// endpoint is reached there.
+func TestARemovedPhoneIsPushedToNoMore(t *testing.T) {
+	var h *house
+	asked := make(chan string, 10)
+	h = newHouse(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.Path
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		switch len(asked) {
+		case 1:
+			h.memory.endpoints[0].URL = h.service.URL + "/elsewhere"
+		case 2:
+			h.memory.endpoints = nil
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	h.memory.endpoints = h.memory.endpoints[:1]
+	h.carry(t.Context(), h.challenge)
+	close(asked)
+	var paths []string
+	for p := range asked {
+		paths = append(paths, p)
+	}
+	if len(paths) != 2 || paths[1] != "/elsewhere" {
+		t.Errorf("pushed to %v", paths)
+	}
+}
+
 // TestWhatFoundTheQueueFullIsKnownToTheDesk, and so is its reason.
 func TestWhatFoundTheQueueFullIsKnownToTheDesk(t *testing.T) {
 	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request) { t.Error("a dropped push was sent") })
