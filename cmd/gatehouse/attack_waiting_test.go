@@ -5,15 +5,20 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/device/softphone"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/session"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/store"
+	"github.com/gatehouse-id/gatehouse/internal/store/storetest"
 )
 
 // listening follows an address of server-sent events at the browser's node; the channel gives all that came, at the end.
@@ -160,4 +165,66 @@ func (x *target) sessionOf(b *browser) (id string) {
 		return err
 	}))
 	return id
+}
+
+// TestG46_AnApprovalThatNobodyTookIsNoSession: the house dies between the phone's answer and the browser's next request. The
+// answer is kept, signs nobody in by itself, and is taken once, by the browser that asked and while it is worth anything.
+func TestG46_AnApprovalThatNobodyTookIsNoSession(t *testing.T) {
+	for name, dsn := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "gatehouse.db"), "postgres": storetest.PostgresDSN(t)} {
+		t.Run(name, func(t *testing.T) {
+			x := newTarget(t, dsn, 1)
+			ada, phone := x.withPhone("ada")
+			x.clock.Add(20 * time.Minute)
+			b := x.browser()
+			r := b.ask(ada, "/apps")
+			x.must(phone.Approve(t.Context(), x.one(phone), r.number()))
+			sessions := func() (list []session.Session) {
+				x.must(x.nodes[0].db.View(t.Context(), func(tx *store.Tx) (err error) { list, err = tx.SessionsOf(t.Context(), string(ada.id)); return err }))
+				return list
+			}
+			before := len(sessions())
+			x.must(x.nodes[0].close())
+			x.nodes[0] = x.node("again", dsn)
+			again := b.on(x.nodes[0])
+			if n := len(sessions()); n != before || again.signedIn() {
+				t.Fatalf("%d sessions instead of %d, signed in %v", n, before, again.signedIn())
+			}
+			if thief := x.browser(); true {
+				thief.get("/signin")
+				if thief.next(r); thief.session() != "" {
+					t.Error("another browser took it")
+				}
+			}
+			var all sync.WaitGroup
+			tabs := make([]*browser, 20)
+			for i := range tabs {
+				tabs[i] = again.copied()
+				all.Go(func() { tabs[i].next(r) })
+			}
+			all.Wait()
+			if n := len(sessions()); n != before+1 {
+				t.Errorf("%d sessions from one approval", n-before)
+			}
+			// What is too old by the time that the house is back is worth nothing.
+			x.clock.Add(20 * time.Minute)
+			late := x.browser()
+			r = late.ask(ada, "/apps")
+			x.must(x.phoneAgain(phone).Approve(t.Context(), x.one(x.phoneAgain(phone)), r.number()))
+			x.clock.Add(signin.AttemptFor)
+			if late.next(r); late.session() != "" {
+				t.Error("an approval of long ago signed somebody in")
+			}
+			// A clock that jumps back makes no new life of it.
+			x.clock.Add(-signin.AttemptFor - time.Hour)
+			if c := x.challenges(ada)[0]; c.Live(x.clock.Now()) {
+				t.Errorf("a clock that went back opened it again: %+v", c)
+			}
+		})
+	}
+}
+
+// phoneAgain speaks to the node of now.
+func (x *target) phoneAgain(p *softphone.Phone) *softphone.Phone {
+	p.Client = &http.Client{Transport: throughHandler{x.last().handler}}
+	return p
 }
