@@ -36,7 +36,7 @@ func (x *target) fromElsewhere(address string) *browser {
 func (b *browser) ask(m *member, path string) *reply {
 	b.x.t.Helper()
 	r := b.byPassword(m, path)
-	if r.asks() == "totp" {
+	if strings.Contains(r.body, `name="kind" value="app"`) {
 		r = b.post("/signin/choose", url.Values{"attempt": {r.attempt()}, "kind": {"app"}})
 	}
 	return r

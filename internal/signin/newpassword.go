@@ -15,11 +15,13 @@ import (
 
 // owesPassword reports whether another password comes before anything else: the one there is may be known to somebody
 // else. It is asked for after a full proof of this attempt, to which policy has added another method (its rule
-// "<reported>"); somebody who has no other method sees that refusal.
+// "<reported>"); somebody who has no other method sees that refusal. Whoever is signed in and changes it anyway is not
+// asked twice; a sign-in that only says that it will is.
 func (f *Flow) owesPassword(sit *situation) bool {
 	_, offered := f.Methods[method.Password]
-	return offered && sit.person.NewPassword && sit.row != nil && len(sit.row.Evidence) > 0 &&
-		sit.page.Target.Act != policy.ActPasswordChange && len(ofKind(sit.owned, method.Password)) > 0
+	changing := sit.page.Target.Act == policy.ActPasswordChange && sit.live != nil && sit.live.Person == string(sit.person.ID)
+	return offered && sit.person.NewPassword && sit.row != nil && len(sit.row.Evidence) > 0 && !changing &&
+		len(ofKind(sit.owned, method.Password)) > 0
 }
 
 // askPassword asks for another password. Prompt.Public says how long it must be.
