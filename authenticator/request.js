@@ -4,13 +4,14 @@ import { announce, busy, button, h, icon, more, p, pic, problem, say, t } from "
 import { go, screen } from "/route.js";
 import * as watch from "/watch.js";
 import * as wire from "/wire.js";
-import { house, live } from "/house.js";
+import { house, live, look } from "/house.js";
 
 /** clean takes out what could turn or break a line: names come from strangers' browsers. */
 const clean = (text) => String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+/g, " ").trim().slice(0, 120);
 const shown = (text) => h("bdi", null, clean(text));
 
 let outcome = null;
+let replaced = null;
 
 /** decide signs the answer, has it unlocked where it approves, and sends it. */
 async function decide({ request, entry }, decision, number) {
@@ -47,7 +48,7 @@ function facts({ request, entry }) {
   const at = new Intl.DateTimeFormat(navigator.language, { timeStyle: "short" }).format(new Date((request.created - (entry.skew ?? 0)) * 1000));
   return h("dl.facts", null,
     fact(t("request.application"), h("strong", null, shown(request.application))),
-    fact(t("request.place"), clean(request.place) ? shown(request.place) : t("request.nowhere"), h("small", null, t("request.unsure"))),
+    fact(t("request.place"), ...(request.country ? [shown(request.place), h("small", null, t("request.unsure"))] : [t("request.nowhere")])),
     fact(t("request.agent"), clean(request.agent) ? shown(request.agent) : t("request.noagent"),
       h("small", null, t(request.known ? "request.known" : "request.new"))),
     fact(t("request.time"), at),
@@ -111,10 +112,17 @@ function numberForm(item, trouble) {
   return { form, approve };
 }
 
-const whose = (item) => {
-  const name = live.get(item.entry.device)?.username ?? t("account.number", { number: item.entry.number });
-  return h("p.for", null, icon("person", true), h("bdi", null, t("request.whose", { name: clean(name) })));
-};
+function whose({ entry }) {
+  const name = h("bdi");
+  const draw = (a) => { name.textContent = t("request.whose", { name: clean(a?.username ?? t("account.number", { number: entry.number })) }); };
+  draw(live.get(entry.device));
+  look(entry).then(draw, () => {});
+  return h("p.for", null, icon("person", true), name);
+}
+
+/** instead is what the same sign-in page sent in place of a request. */
+const instead = ({ request, entry }) => [...watch.waiting.values()]
+  .find((w) => w.entry.device === entry.device && ["application", "address", "agent"].every((k) => w.request[k] === request[k]))?.request.id;
 
 screen("request", (id) => {
   const item = watch.waiting.get(id);
@@ -132,11 +140,13 @@ screen("request", (id) => {
   const count = () => { others.textContent = watch.waiting.size > 1 ? t("request.others", { count: watch.waiting.size - 1 }) : ""; };
   count();
   const off = watch.onChange((what, gone) => {
-    if (what === "went" && gone === id) finish(item, "over");
-    else count();
+    if (what !== "went" || gone !== id) return count();
+    replaced = instead(item);
+    if (!replaced) return finish(item, "over");
+    go("request", replaced, true);
   });
   return {
-    title: t("request.title"), parts: [whose(item), facts(item), more(t("request.unseen"), p(t("request.unseen.same")), p(t("request.unseen.none"))), time.line, others],
+    title: t("request.title"), parts: [id === replaced && say("note", "alert", p(t("request.replaced"))), whose(item), facts(item), more(t("request.unseen"), p(t("request.unseen.same")), p(t("request.unseen.none"))), time.line, others],
     // The number stays in view, within the thumb's reach, however small the screen.
     acts: [trouble, form, approve, button(t("request.notme"), () => go("report", id), ".quiet.warn", "stop")],
     leave() { time.end(); off(); },

@@ -181,7 +181,7 @@ func (h *house) offer(computer *browser.Tab, p demo.Person) (link, code string) 
 		switch {
 		case strings.Contains(text, "Enter your passcode"):
 			must(h.t, computer.Fill("Passcode", h.code(p)))
-			must(h.t, computer.Click("Sign in"))
+			must(h.t, computer.Click("Continue"))
 			must(h.t, computer.Gone("Enter your passcode"))
 			continue
 		case strings.Contains(text, "Enter your password"):
