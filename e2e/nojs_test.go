@@ -40,14 +40,14 @@ func TestWithoutJavaScript(t *testing.T) {
 	want("Welcome to your library, Ada Sample")
 
 	step(v.Open(ctx, c.BaseURL+"/security"))
-	want("How you sign in", "Authenticator app")
+	want("How you sign in", "Passcode app")
 	step(page.Press(ctx, "Rename", nil))
 	for range 2 { // the change wants both proofs, named for it
-		want("To rename “Authenticator app”, confirm it is you")
+		want("To rename “Passcode app”, confirm it is you")
 		if page.Says("Enter your password") {
 			step(page.Press(ctx, "Continue", visitor.Fields{"Password": ada.Password}))
 		} else {
-			step(page.Press(ctx, "Sign in", visitor.Fields{"Passcode": c.code(ada)}))
+			step(page.Press(ctx, "Continue", visitor.Fields{"Passcode": c.code(ada)}))
 		}
 	}
 	want("New name")

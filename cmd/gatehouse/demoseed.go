@@ -233,7 +233,7 @@ func enrolDemo(h *house, p people.Person, kind method.Kind, password string, out
 		}
 		out.TOTPSecret = strings.ReplaceAll(shown.Secret, " ", "")
 		in.Answer.Text, _ = demo.Passcode(out.TOTPSecret, then)
-		in.Name = "Authenticator app"
+		in.Name = "Passcode app"
 	}
 	c, err := m.Enrol(in)
 	c.ID, c.Person, c.Kind, c.Created, c.Version = secret.NewID(h.Now()), string(p.ID), kind, h.Now(), 1

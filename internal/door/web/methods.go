@@ -314,7 +314,7 @@ func (s *Web) mine(r *http.Request, c signin.Caller, id string) (method.Credenti
 	}
 	for _, m := range o.Methods {
 		if m.ID == id {
-			if m.Name == "" {
+			if m.Name == "" || m.Name == string(m.Kind) {
 				m.Name = s.text(c, "method."+string(m.Kind)+".name")
 			}
 			return m, nil

@@ -199,9 +199,10 @@ type methodRow struct {
 	ID, Name, KindName         string
 	Kind                       method.Kind
 	Leads, Password, Removable bool
+	Inner                      bool
 	Added                      When
 	Used                       *When
-	// On is what lies on this device; Left how many recovery codes are unused; Held until when it opens less.
+	// On is what lies on this device, each of it Inner: it has no name of its own. Left how many recovery codes are unused; Held until when it opens less.
 	On   []methodRow
 	Left *int
 	Held *When

@@ -215,7 +215,7 @@ func TestPairingPages(t *testing.T) {
 	b.f.pairing.Standing = enrol.Paired
 	b.lands(b.post("/security/pairing", "sealed", "S"), "/security?done=") // a look that the press overtook
 	b.f.pairing.Standing = enrol.PairingEnded
-	has(t, body(b.post("/security/pairing", "sealed", "S")), "This pairing is over")
+	has(t, body(b.post("/security/pairing", "sealed", "S")), "This set-up is over")
 	b.f.overview = enrol.Overview{OneDevice: true, Addable: []enrol.Addable{{Kind: method.Recovery}, {Kind: method.Passkey}}}
 	resp = b.post("/security/pairing/confirm", "sealed", "S", "answer", "482719", "then", "T1")
 	b.lands(resp, "/security/second?then=T1")
@@ -268,11 +268,14 @@ func TestDevicesOnTheSecurityPage(t *testing.T) {
 	b.f.person = &people.Person{Username: "ada"}
 	b.f.overview = enrol.Overview{LeadNow: method.App, RecoveryLeft: 2, Addable: []enrol.Addable{{Kind: method.Recovery}}, Methods: []method.Credential{
 		{ID: "t1", Kind: method.TOTP, Device: "a1"}, {ID: "a1", Kind: method.App, Name: "Pixel 9", HeldUntil: storyTime.Add(24 * time.Hour)},
-		{ID: "r1", Kind: method.Recovery}, {ID: "n1", Kind: method.Phone, Name: "•••• 123"}},
-		Recent: []enrol.Recent{{ID: "c:9", Act: "challenge.started", Outcome: "done", Method: method.App}, {ID: "c:8", Act: "approval.reported", Outcome: "refused"}}}
+		{ID: "r1", Kind: method.Recovery, Name: "recovery"}, {ID: "n1", Kind: method.Phone, Name: "•••• 123"}},
+		Recent: []enrol.Recent{{ID: "c:9", Act: "challenge.started", Outcome: "done", Method: method.App}, {ID: "c:8", Act: "approval.reported", Outcome: "refused"},
+			{ID: "c:7", Act: "code.sent", Outcome: "done", Method: method.Phone}, {ID: "c:6", Act: "code.sent", Outcome: "refused", Method: method.Phone}}}
 	page := body(b.get("/security"))
 	has(t, page, `aria-label="On Pixel 9"`, "2 codes left", "You have 2 recovery codes left", "Does not open sensitive applications before", "A message you did not expect?",
 		"Request sent to your authenticator app", "You said “No, it’s not me” on your phone", `href="/security/recent/c:9/report"`, `href="/security/lead"`)
+	has(t, page, "Recovery codes", "/security/methods/a1/rename", "Code sent to a new phone number", "Code to a phone number held back")
+	hasNot(t, page, "/security/methods/t1/rename", ">recovery<") // what is on a phone has no name of its own
 	if strings.Index(page, "Passcodes") < strings.Index(page, "Pixel 9") {
 		t.Error("what is on the phone stands before it")
 	}

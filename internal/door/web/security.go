@@ -144,6 +144,7 @@ func (s *Web) fillMethods(c signin.Caller, o enrol.Overview, p *securityPage) {
 			if row.Name == p.Methods[i].Name { // both are called after the phone
 				row.Name = row.KindName
 			}
+			row.Inner = true
 			p.Methods[i].On = append(p.Methods[i].On, row)
 		} else {
 			p.Methods = append(p.Methods, row) // its device is pending, or was removed this moment
@@ -164,7 +165,7 @@ func (s *Web) methodRow(c signin.Caller, m method.Credential) methodRow {
 	if m.Device != "" {
 		row.KindName = s.text(c, "security.passcodes")
 	}
-	if row.Name == "" {
+	if row.Name == "" || row.Name == string(m.Kind) { // nobody gave it one
 		row.Name = row.KindName
 	}
 	if !m.LastUsed.IsZero() {

@@ -210,7 +210,7 @@ func storyPhones(p *Pages) *securityPage {
 	used, held, left := when(storyTime), day(storyTime.AddDate(0, 0, 6)), 2
 	v.Methods = []methodRow{v.Methods[0],
 		{ID: "d", Name: "Pixel 9", KindName: name(method.App), Kind: method.App, Leads: true, Removable: true, Added: day(storyTime.AddDate(0, -1, 0)), Used: &used,
-			On: []methodRow{{ID: "e", Name: p.Texts.Text("en", "security.passcodes", nil), KindName: p.Texts.Text("en", "security.passcodes", nil), Kind: method.TOTP, Removable: true, Added: day(storyTime.AddDate(0, -1, 0))}}},
+			On: []methodRow{{ID: "e", Name: p.Texts.Text("en", "security.passcodes", nil), KindName: p.Texts.Text("en", "security.passcodes", nil), Kind: method.TOTP, Inner: true, Removable: true, Added: day(storyTime.AddDate(0, -1, 0))}}},
 		{ID: "f", Name: "•••• 123", KindName: name(method.Phone), Kind: method.Phone, Removable: true, Added: day(storyTime.AddDate(0, -1, 0)), Held: &held},
 		{ID: "g", Name: name(method.Recovery), KindName: name(method.Recovery), Kind: method.Recovery, Removable: true, Left: &left, Added: day(storyTime.AddDate(0, -1, 0))}}
 	v.Second = &secondView{Codes: "/security/add/recovery", Few: true, Left: left}

@@ -222,6 +222,10 @@ func (t *Texts) Notice(kind, locale string, params map[string]string) (subject, 
 	if k := "method." + params["method"] + ".name"; t.Has(k) {
 		data["method"] = t.Text(lang, k, nil)
 	}
+	data["what"] = data["method"]
+	if name := data["label"]; name != nil && name != "" && name != params["method"] && name != data["method"] {
+		data["what"] = t.Text(lang, "method.labelled", map[string]any{"Name": name, "Kind": data["method"]})
+	}
 	subject, body = t.Text(lang, key+".subject", data), t.Text(lang, key+".body", data)
 	if t.domain == "" { // a code that is bound to no page is better bound to none than to a wrong one
 		body, _, _ = strings.Cut(body, "\n\n@")

@@ -177,6 +177,12 @@ func TestFaultsReasonsAndNotices(t *testing.T) {
 		!strings.Contains(body, "20 Nov 2026, 09:41 UTC") || !strings.Contains(body, "Firefox on Linux, 192.0.2.1") {
 		t.Errorf("%s\n%s", subject, body)
 	}
+	for _, label := range []string{"", "recovery", "Recovery codes"} { // a name that nobody gave it is not said twice
+		_, body := x.Notice("method.added", "en", map[string]string{"label": label, "method": "recovery"})
+		if !strings.Contains(body, "to your account: Recovery codes.\n") {
+			t.Errorf("%q: %s", label, body)
+		}
+	}
 	if _, body := x.Notice("unheard.of", "", nil); !strings.Contains(body, "Security page") {
 		t.Error(body)
 	}

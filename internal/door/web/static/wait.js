@@ -59,6 +59,9 @@ if (wait) {
   // A press of any button is an answer of its own: nothing overtakes it.
   addEventListener("submit", () => source?.close());
   addEventListener("pagehide", () => source?.close());
+  // On the way to another page, which may end what is waited for here: a reload begins another pairing. Where the way
+  // leads nowhere, as to a download, this page goes on.
+  addEventListener("beforeunload", () => { source?.close(); setTimeout(listen, 10000); });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   // Nothing on the phone after a while: what to try unfolds by itself.
   for (const tip of document.querySelectorAll("details[data-after]")) {
