@@ -210,9 +210,11 @@ func (b *benchRun) startAndMemory(ctx context.Context, s *benchSeed) error {
 	if err := p.settle(ctx, 2*time.Second); err != nil {
 		return err
 	}
-	if b.report.IdleBytes, _, err = bench.Memory(p.cmd.Process.Pid); err != nil {
+	memory, err := bench.Memory(p.cmd.Process.Pid)
+	if err != nil {
 		return err
 	}
+	b.report.IdleBytes, b.report.IdleOwnBytes = memory.All, memory.Own
 	for _, op := range s.house.Operations() {
 		if op.Name != bench.PasswordSignIn {
 			continue
@@ -221,9 +223,10 @@ func (b *benchRun) startAndMemory(ctx context.Context, s *benchSeed) error {
 			return err
 		}
 	}
-	if _, b.report.PasswordBytes, err = bench.Memory(p.cmd.Process.Pid); err != nil {
+	if memory, err = bench.Memory(p.cmd.Process.Pid); err != nil {
 		return err
 	}
+	b.report.PasswordBytes = memory.Highest
 	return p.stop()
 }
 

@@ -18,8 +18,10 @@ type benchWaiting struct {
 	Browsers int `json:"browsers"`
 	// Files is how many files and connections a process could have.
 	Files int `json:"open_files"`
-	// Each is the resident memory that came with them, divided by them.
-	Each int64 `json:"bytes_each"`
+	// Each is the process' own memory that came with them, divided by them, and Resident the same of all that is resident:
+	// with the pages of the database's file that their looks have mapped, which the kernel takes back at need.
+	Each     int64 `json:"bytes_each"`
+	Resident int64 `json:"resident_bytes_each"`
 	// Rest is the server's CPU time for each second in which nothing happens.
 	Rest time.Duration `json:"cpu_ns_per_second"`
 	// Moved is how many went on when their phones had answered; P50 and P99 are until the page had heard of it.
@@ -162,7 +164,7 @@ func (b *benchRun) wait(ctx context.Context, s *benchSeed, n int) (out benchWait
 	if err := p.settle(ctx, 2*time.Second); err != nil {
 		return out, err
 	}
-	before, _, err := bench.Memory(pid)
+	before, err := bench.Memory(pid)
 	if err != nil {
 		return out, err
 	}
@@ -175,11 +177,12 @@ func (b *benchRun) wait(ctx context.Context, s *benchSeed, n int) (out benchWait
 	if out.Rest, err = b.atRest(ctx, p); err != nil {
 		return out, err
 	}
-	now, _, err := bench.Memory(pid)
+	now, err := bench.Memory(pid)
 	if err != nil {
 		return out, err
 	}
-	out.Browsers, out.Each = all.Len(), (now-before)/int64(all.Len())
+	out.Browsers = all.Len()
+	out.Each, out.Resident = (now.Own-before.Own)/int64(out.Browsers), (now.All-before.All)/int64(out.Browsers)
 	out.Moved, out.P50, out.P99, err = all.Wake(ctx)
 	return out, err
 }

@@ -20,6 +20,7 @@ type benchReport struct {
 	// Start is the shortest of five starts on existing data, to the first answer.
 	Start         time.Duration `json:"start_ns"`
 	IdleBytes     int64         `json:"idle_bytes"`
+	IdleOwnBytes  int64         `json:"idle_own_bytes"` // without pages of files
 	PasswordBytes int64         `json:"password_bytes"`
 	// Moved is how soon a browser goes on after its phone's answer, on one node, and TwoNodes with the phone at another one.
 	Moved    []bench.Result `json:"moved_on"`
@@ -190,7 +191,8 @@ func (r *benchReport) tablePhones(w io.Writer) error {
 	moved("", r.Moved)
 	moved(", two nodes on PostgreSQL", r.TwoNodes)
 	if v := r.Waiting; v.Browsers > 0 {
-		fmt.Fprintf(t, "| %d browsers wait: memory\t|\t|\t| %.1f KiB each\t|\n", v.Browsers, float64(v.Each)/(1<<10))
+		fmt.Fprintf(t, "| %d browsers wait: memory\t|\t|\t| %.1f KiB each (%.1f with mapped pages of the database)\t|\n", v.Browsers,
+			float64(v.Each)/(1<<10), float64(v.Resident)/(1<<10))
 		fmt.Fprintf(t, "| %d browsers wait: CPU at rest\t|\t|\t| %.1f ms a second\t|\n", v.Browsers, milliseconds(v.Rest))
 		fmt.Fprintf(t, "| %d browsers wait: answered by all phones\t| %.2f\t| %.2f\t| %d moved on\t|\n", v.Browsers, milliseconds(v.P50), milliseconds(v.P99), v.Moved)
 	}

@@ -24,30 +24,35 @@ func ProcessCPU(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// Memory is a process' resident memory in bytes, now and at its highest.
-func Memory(pid int) (now, highest int64, err error) {
+// Resident is a process' resident memory in bytes.
+type Resident struct {
+	All, Highest int64
+	// Own is what no file stands behind; the rest are pages of the program and of the database, which the kernel takes back
+	// when it needs room.
+	Own int64
+}
+
+// Memory reads how much memory a process holds.
+func Memory(pid int) (m Resident, err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, 0, err
+		return m, err
 	}
 	defer f.Close()
+	into := map[string]*int64{"VmRSS": &m.All, "VmHWM": &m.Highest, "RssAnon": &m.Own}
 	sc := bufio.NewScanner(f)
 	for sc.Scan() {
 		name, rest, _ := strings.Cut(sc.Text(), ":")
-		if name != "VmRSS" && name != "VmHWM" {
+		if into[name] == nil {
 			continue
 		}
 		kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 		if err != nil {
-			return 0, 0, err
+			return m, err
 		}
-		if name == "VmRSS" {
-			now = kib << 10
-		} else {
-			highest = kib << 10
-		}
+		*into[name] = kib << 10
 	}
-	return now, highest, sc.Err()
+	return m, sc.Err()
 }
 
 // Cores are the processor numbers this process may use.

@@ -13,8 +13,11 @@ var errNotHere = errors.New("the bench reads CPU clocks and memory as Linux give
 // ProcessCPU works on Linux.
 func ProcessCPU(int) (time.Duration, error) { return 0, errNotHere }
 
+// Resident is what Memory gives.
+type Resident struct{ All, Highest, Own int64 }
+
 // Memory works on Linux.
-func Memory(int) (now, highest int64, err error) { return 0, 0, errNotHere }
+func Memory(int) (Resident, error) { return Resident{}, errNotHere }
 
 // Cores works on Linux.
 func Cores() ([]int, error) { return nil, errNotHere }
