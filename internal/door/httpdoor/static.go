@@ -37,6 +37,7 @@ const StaticPrefix = "/static/"
 // NewStatic reads every file of files.
 func NewStatic(files fs.FS) (*Static, error) {
 	s := &Static{byName: map[string]string{}, byPath: map[string]*asset{}}
+	pack := newPacker()
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -45,20 +46,28 @@ func NewStatic(files fs.FS) (*Static, error) {
 		if err != nil {
 			return err
 		}
-		s.Add(name, content)
+		s.add(name, content, pack)
 		return nil
 	})
 	return s, err
 }
 
 // Add puts one more file in and gives its address. Call it before serving.
-func (s *Static) Add(name string, content []byte) string {
+func (s *Static) Add(name string, content []byte) string { return s.add(name, content, newPacker()) }
+
+// newPacker makes what compresses files, one after the other: it takes most of a megabyte.
+func newPacker() *gzip.Writer {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestCompression) // the level is a valid one
+	return w
+}
+
+func (s *Static) add(name string, content []byte, pack *gzip.Writer) string {
 	sum := sha256.Sum256(content)
 	ext := path.Ext(name)
 	hash := hex.EncodeToString(sum[:6])
 	at := StaticPrefix + strings.TrimSuffix(name, ext) + "-" + hash + ext
-	kind := mime.TypeByExtension(ext)
-	switch ext { // the machine's own table must not decide
+	var kind string
+	switch ext { // the machine's own table must not decide, and takes time to read
 	case ".css":
 		kind = "text/css; charset=utf-8"
 	case ".js":
@@ -71,12 +80,14 @@ func (s *Static) Add(name string, content []byte) string {
 		kind = "text/html; charset=utf-8"
 	case ".json":
 		kind = "application/json"
+	default:
+		kind = mime.TypeByExtension(ext)
 	}
 	a := &asset{kind: []string{kind}, etag: []string{`"` + hash + `"`}, plain: content, size: []string{strconv.Itoa(len(content))}}
 	var z bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&z, gzip.BestCompression)
-	w.Write(content)
-	w.Close()
+	pack.Reset(&z)
+	pack.Write(content)
+	pack.Close()
 	if z.Len() < len(content)*9/10 {
 		a.compressed, a.sizeGzip = z.Bytes(), []string{strconv.Itoa(z.Len())}
 	}
