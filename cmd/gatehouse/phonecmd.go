@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,18 +61,9 @@ func newPhoneCommand() *cobra.Command {
 
 // client calls names under .localhost on this machine, as browsers do.
 func (p *phoneCommand) client() (*http.Client, error) {
-	var roots *x509.CertPool
-	if p.ca != "" {
-		pem, err := os.ReadFile(p.ca)
-		if err != nil {
-			return nil, err
-		}
-		if roots, err = x509.SystemCertPool(); err != nil {
-			roots = x509.NewCertPool()
-		}
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, usagef("%s holds no certificate in PEM form", p.ca)
-		}
+	roots, err := rootsFrom("--ca", p.ca)
+	if err != nil {
+		return nil, usageError{err}
 	}
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(address)
@@ -90,7 +80,8 @@ func localName(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// with loads the phone, and keeps what it has learned.
+// with loads the phone, and keeps what it has learned. After a refusal the file is left as it was: what was begun (a
+// restoring above all) came to nothing.
 func (p *phoneCommand) with(cmd *cobra.Command, do func(*cobra.Command, *softphone.Phone) error) error {
 	client, err := p.client()
 	if err != nil {

@@ -152,6 +152,25 @@ func (s *phoneSite) phone(args ...string) *typing {
 	return c
 }
 
+// typingPatience bounds a test that fails, and nothing else.
+const typingPatience = time.Minute
+
+// wait waits for more of what the command does; with the lock held. It fails the test where nothing more comes.
+func (c *typing) wait(forWhat string) {
+	c.t.Helper()
+	late := false
+	end := time.AfterFunc(typingPatience, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		late = true
+		c.more.Broadcast()
+	})
+	defer end.Stop()
+	if c.more.Wait(); late {
+		c.t.Fatalf("it waits, and not for %s: %s", forWhat, c.out.String())
+	}
+}
+
 // says waits until the terminal shows something and gives what its first group matches.
 func (c *typing) says(pattern string) string {
 	c.t.Helper()
@@ -165,7 +184,7 @@ func (c *typing) says(pattern string) string {
 		if c.over {
 			c.t.Fatalf("it ended with %d and never said %q: %s", c.code, pattern, c.out.String())
 		}
-		c.more.Wait()
+		c.wait(pattern)
 	}
 }
 
@@ -182,7 +201,7 @@ func (c *typing) ends(code int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.over {
-		c.more.Wait()
+		c.wait("its end")
 	}
 	if c.code != code {
 		c.t.Fatalf("it ended with %d: %s", c.code, c.out.String())

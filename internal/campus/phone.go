@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 )
@@ -17,9 +16,6 @@ func (r reader) app(w filePhone) policy.AppSettings {
 	return policy.AppSettings{SixDigits: w.SixDigits, WithoutUnlock: w.Unlock == "optional",
 		KeepSessions: no(w.NotMe.EndSessions), KeepPassword: no(w.NotMe.NewPassword)}
 }
-
-// longestWait bounds hold and dormant: what is longer was meant otherwise.
-const longestWait = 366 * 24 * time.Hour
 
 // firstEnrolment reads policy.first_enrolment: a named risk, so that whoever takes it says from where and what for.
 func (r reader) firstEnrolment(w fileFirst) policy.FirstEnrolment {
@@ -41,7 +37,7 @@ func (r reader) firstEnrolment(w fileFirst) policy.FirstEnrolment {
 		r.file.At(at, "write the categories of sensitive applications that such a method does not open at first, like hold_categories: [clinical]")
 	}
 	for field, d := range map[string]duration{"hold": w.Hold, "dormant": w.Dormant} {
-		if d.Std() > longestWait {
+		if d.Std() > policy.MaxHold {
 			r.file.At(at+"."+field, "write at most 366d")
 		}
 	}

@@ -148,7 +148,7 @@ type AppSettings struct {
 	SixDigits bool `json:"six_digits,omitempty"`
 	// WithoutUnlock lets phones answer that have no biometrics or PIN; by default pairing and each answer need them.
 	WithoutUnlock bool `json:"without_unlock,omitempty"`
-	// OnReport is what "No, it's not me" does beside ending the attempt and blocking its source.
+	// KeepSessions and KeepPassword leave out what "No, it's not me" does beside ending the attempt and blocking its source.
 	KeepSessions bool `json:"keep_sessions,omitempty"` // by default the member's sessions end
 	KeepPassword bool `json:"keep_password,omitempty"` // by default a new password is asked for
 }

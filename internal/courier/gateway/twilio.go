@@ -67,10 +67,10 @@ func (t Twilio) Check(voice bool) []Problem {
 	return out
 }
 
-// NewTwilioText makes the channel for texts, NewTwilioVoice the one for calls; they connect to nothing.
+// NewTwilioText makes the channel for texts; it connects to nothing.
 func NewTwilioText(t Twilio) (courier.Channel, error) { return newTwilio(t, false) }
 
-// NewTwilioVoice makes the channel for calls.
+// NewTwilioVoice makes the channel for calls; it connects to nothing.
 func NewTwilioVoice(t Twilio) (courier.Channel, error) { return newTwilio(t, true) }
 
 func newTwilio(t Twilio, voice bool) (courier.Channel, error) {

@@ -7,8 +7,8 @@
 //	    anything else ─► Failed                                  no endpoint ─► nothing (NotSent): the open app finds it
 //
 // A push is a convenience: nothing depends on its arrival, so the queue lives in memory and a full one drops, which the
-// desk reads as Failed "busy". Where
-// pushes may go is decided by Hosts, twice: when a phone names its endpoint, and at every connection.
+// desk reads as Failed "busy". Where pushes may go is decided by Hosts, twice: when a phone names its endpoint, and at
+// every connection.
 package webpush
 
 import (

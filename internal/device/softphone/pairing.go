@@ -18,6 +18,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/method/oath"
 )
 
+// thumbprintHash is that of a phone's name (RFC 7638 section 3).
 const thumbprintHash = crypto.SHA256
 
 // poll is the longest that one call waits.

@@ -49,7 +49,7 @@ func (p *Phone) Approve(ctx context.Context, r Request, number string) error {
 	return err
 }
 
-// Deny says no. Report says "No, it's not me".
+// Deny says no.
 func (p *Phone) Deny(ctx context.Context, r Request) error {
 	_, err := p.Answer(ctx, r, "deny", "")
 	return err

@@ -83,8 +83,7 @@ func Paired(origin, server, account string, key *ecdsa.PrivateKey, passkey softk
 	return p, p.keep(key)
 }
 
-// Origin is the app's; Device the thumbprint of the phone's key, "" before Claim; Account the opaque name of the account
-// that it is paired with.
+// Origin is the app's, as New was given it, without a slash at its end.
 func (p *Phone) Origin() string { return p.origin }
 
 // Device is the phone's name: its key's thumbprint, "" before Claim.

@@ -38,7 +38,7 @@ func ServeStream(w http.ResponseWriter, r *http.Request, every time.Duration, se
 	h["Cache-Control"] = noStore
 	h["Content-Security-Policy"] = policyNone
 	h["X-Accel-Buffering"] = []string{"no"} // nginx passes events on as they come
-	if r.Method == http.MethodHead { // what follows the head of this answer would be taken for the next one (RFC 9110 section 9.3.2)
+	if r.Method == http.MethodHead {        // what follows the head of this answer would be taken for the next one (RFC 9110 section 9.3.2)
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}

@@ -189,7 +189,7 @@ func (p *Phone) leave(c *call) error {
 	return c.done()
 }
 
-// null is what WebAuthn options are where there are none.
+// orNull is null where there are no WebAuthn options.
 func orNull(m json.RawMessage) json.RawMessage {
 	if len(m) == 0 {
 		return json.RawMessage("null")

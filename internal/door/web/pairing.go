@@ -36,7 +36,7 @@ func readPairing(r *http.Request, form url.Values) pairingForm {
 		then: form.Get("then"), name: form.Get("name")}
 }
 
-// paired sends strangers away from the half that belongs to a session.
+// mayPair keeps strangers away from the half that belongs to a session.
 func (s *Web) mayPair(r *http.Request, c signin.Caller) error {
 	if pairingFrom(r) == "/welcome/pairing" {
 		return nil // the sealed pairing is bound to the invitation's browser

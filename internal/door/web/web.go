@@ -17,7 +17,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/wake"
 )
 
-// Deps are what the pages need. All but Answers and Log are required.
+// Deps are what the pages need. All but Answers, Hub, AppURL, PasswordLeast and Log are required.
 type Deps struct {
 	Pages     *Pages
 	Door      *httpdoor.Door

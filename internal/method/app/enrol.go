@@ -67,7 +67,7 @@ func Unlocks(c method.Credential) bool {
 	return err == nil && r.Unlock != nil
 }
 
-// UserHandle is the user handle of an unlocking passkey, and OwnerOf the person in it.
+// UserHandle is the user handle of an unlocking passkey; pairing is one for each time that a phone is paired.
 func UserHandle(person, pairing string) string { return person + "." + pairing }
 
 // OwnerOf gives the person of a user handle, "" where it is none of ours.

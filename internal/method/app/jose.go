@@ -41,7 +41,7 @@ func parsePoint(point []byte) (Key, error) {
 // is refused, a private part above all.
 func ParseKey(jwk []byte) (Key, error) {
 	var kty, crv, x, y string
-	if len(jwk) > maxJWK || !readObject(jwk, map[string]any{"kty": &kty, "crv": &crv, "x": &x, "y": &y}, nil) || kty != "EC" || crv != "P-256" {
+	if len(jwk) > maxJWK || !ReadObject(jwk, map[string]any{"kty": &kty, "crv": &crv, "x": &x, "y": &y}, nil) || kty != "EC" || crv != "P-256" {
 		return Key{}, errKey
 	}
 	xb, okX := decode(x)
@@ -87,7 +87,7 @@ func ReadJWS(token, typ string) (JWS, bool) {
 	}
 	j := JWS{signed: []byte(token[:len(token)-len(parts[2])-1]), payload: payload, complete: true}
 	var alg, is string
-	if !readObject(header, map[string]any{"alg": &alg, "typ": &is}, map[string]any{"kid": &j.keyID}) || alg != "ES256" || is != typ || typ == "" {
+	if !ReadObject(header, map[string]any{"alg": &alg, "typ": &is}, map[string]any{"kid": &j.keyID}) || alg != "ES256" || is != typ || typ == "" {
 		return JWS{}, false
 	}
 	j.hasKID = j.keyID != ""
@@ -130,9 +130,7 @@ func decode(s string) ([]byte, bool) {
 
 // ReadObject reads a JSON object whose members are all of must and some of may, each once, spelled exactly so, strings and
 // integers only; anything else is refused. Values point to string or int64.
-func ReadObject(data []byte, must, may map[string]any) bool { return readObject(data, must, may) }
-
-func readObject(data []byte, must, may map[string]any) bool {
+func ReadObject(data []byte, must, may map[string]any) bool {
 	if !utf8.Valid(data) {
 		return false
 	}

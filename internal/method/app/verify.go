@@ -114,7 +114,7 @@ func Near(seconds int64, now time.Time) bool {
 
 func parseDecided(payload []byte) (decided, bool) {
 	var d decided
-	ok := readObject(payload, map[string]any{
+	ok := ReadObject(payload, map[string]any{
 		"request": &d.Request, "number": &d.Number, "decision": &d.Decision, "account": &d.Account, "server": &d.Server, "time": &d.Time,
 	}, nil)
 	switch Decision(d.Decision) {
