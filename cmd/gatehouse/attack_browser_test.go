@@ -143,6 +143,8 @@ func (r *reply) asks() string {
 	switch {
 	case r.status == http.StatusForbidden:
 		return ""
+	case strings.Contains(r.body, `action="/signin/app/send"`):
+		return "app"
 	case strings.Contains(r.body, `action="/signin/totp"`):
 		return "totp"
 	case strings.Contains(r.body, `action="/signin/password"`):

@@ -158,6 +158,9 @@ func (w *walk) security(j *jar) {
 	case "add passkey", "add totp":
 		w.add(j, v, strings.TrimPrefix(act, "add "), g)
 	case "remove", "rename":
+		if kind := w.world.things[v.who][id]; w.phones[v.who] != nil && (kind == "app" || kind == "totp") {
+			act = "rename" // a phone stays for the whole walk
+		}
 		w.proveAndPress(j, v, "/security/methods/"+id+"/"+act, url.Values{"name": {fmt.Sprint("label ", w.step)}}, g)
 	case "password":
 		w.newPassword(j, v, g)

@@ -71,7 +71,8 @@ func (w *walk) observe(j *jar, b jarBefore, verb, path string, r *reply, e *erra
 		v.cookie, w.world.visits[j.session()] = j.session(), v // our own pages change the token after a change
 	}
 	w.remembered(j, b, e, g, now)
-	if strings.HasPrefix(path, "/signin/") && r.status == 303 && j.session() == b.session {
+	onward := r.status == 303 || r.status == 200 && (r.asks() == "app" || bare == "/signin/next") // a request may be refused after the proof
+	if strings.HasPrefix(path, "/signin/") && onward && j.session() == b.session {
 		e.facts = append(e.facts, g.facts...) // perhaps taken: the next question is asked
 		w.world.errands = append(w.world.errands, e)
 	}

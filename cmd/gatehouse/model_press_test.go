@@ -28,10 +28,10 @@ func (w *walk) answer(j *jar) {
 	kind := p.asks()
 	switch w.r.IntN(12) {
 	case 0:
-		kind = pick(w.r, []string{"password", "totp", "passkey", "name"})
+		kind = pick(w.r, []string{"password", "totp", "passkey", "name", "app"})
 	case 1:
 		w.note("choose")
-		w.ask(j, "POST", "/signin/choose", url.Values{"attempt": {p.attempt()}, "kind": {pick(w.r, []string{"password", "totp", "passkey", "x"})}}, p.errand, &given{who: p.who})
+		w.ask(j, "POST", "/signin/choose", url.Values{"attempt": {p.attempt()}, "kind": {pick(w.r, []string{"password", "totp", "passkey", "app", "x"})}}, p.errand, &given{who: p.who})
 		return
 	}
 	s := w.soul(p.who)
@@ -52,6 +52,9 @@ func (w *walk) answer(j *jar) {
 
 // give posts a proof to a page: a right one, somebody else's, an old one, a wrong one.
 func (w *walk) give(j *jar, p *page, s *soul, kind string) *reply {
+	if kind == "app" {
+		return w.byApp(j, p, s)
+	}
 	g := &given{remember: w.r.IntN(2) == 0, who: p.who}
 	var text string
 	switch kind {
@@ -205,6 +208,7 @@ func (w *walk) keep(j *jar, r *reply, e *errand, g *given) {
 	if v := w.world.visits[j.session()]; v != nil && p.who == "" {
 		p.who = v.who
 	}
+	w.see(j, p)
 	j.pages = append(j.pages, p)
 	if len(j.pages) > 8 {
 		j.pages = j.pages[1:]

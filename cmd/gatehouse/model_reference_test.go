@@ -13,7 +13,7 @@ import (
 // fact is a right answer that a person truly gave.
 type fact struct {
 	who   string
-	kind  string // password, totp, passkey
+	kind  string // password, totp, passkey, app
 	thing string // which password, app or key it was
 	long  bool
 	at    time.Time
@@ -35,6 +35,9 @@ type errand struct {
 	// reopened is when its page, having waited too long, was begun anew for the same request.
 	reopened time.Time
 	facts    []fact
+	// approved is what a phone has approved for its page in that browser, and no session was begun with yet.
+	approved *fact
+	shownIn  string
 }
 
 // cut is the time from which a proof is fresh where it may be age old: what was proven since the application asked for a
@@ -129,7 +132,7 @@ func (w *reference) kinds(facts []fact, who string, cut time.Time) (password, lo
 		switch f.kind {
 		case "password":
 			password, long = true, long || f.long
-		case "totp":
+		case "totp", "app":
 			totp = true
 		case "passkey":
 			passkey = true
@@ -169,6 +172,9 @@ func (w *reference) enough(app, who string, facts []fact, f *family, e *errand, 
 func (w *reference) level(who string, facts []fact, cut time.Time, most int) error {
 	var owns [3]bool
 	for _, kind := range w.things[who] {
+		if kind == "app" {
+			kind = "totp" // as much worth
+		}
 		owns[slices.Index([]string{"password", "totp", "passkey"}, kind)] = true
 	}
 	best := 0

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/device/softphone"
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
@@ -42,6 +43,8 @@ type walk struct {
 	signed []string       // assertions that were ever made
 	shown  []string       // passcodes that were ever shown
 	tokens []*token
+	phones map[string]*softphone.Phone // by their owner's name
+	shows  []showing
 }
 
 // soul is a member with the last passcode that the house certainly took.
@@ -115,7 +118,7 @@ func (w *walk) through(steps int) {
 	if steps < 10_000 {
 		return // too short to have met everything
 	}
-	for _, what := range []string{"session", "elevated", "code", "redeemed", "refreshed", "active", "changed", "remembered", "rests", "asked", "refused", "expired"} {
+	for _, what := range []string{"session", "elevated", "code", "redeemed", "refreshed", "active", "changed", "remembered", "rests", "asked", "refused", "expired", "approved", "by app"} {
 		if w.counts[what]*4000 < steps {
 			w.t.Errorf("the walk saw too little of %q: %v", what, w.counts)
 		}
@@ -123,7 +126,7 @@ func (w *walk) through(steps int) {
 }
 
 func newWalk(t *testing.T, seed, n uint64) *walk {
-	w := &walk{t: t, x: newTarget(t, "", 1), r: rand.New(rand.NewPCG(seed, n)), seed: seed, counts: map[string]int{},
+	w := &walk{t: t, x: newTarget(t, "", 1), r: rand.New(rand.NewPCG(seed, n)), seed: seed, counts: map[string]int{}, phones: map[string]*softphone.Phone{},
 		world: &reference{categories: map[string]string{}, active: map[string]bool{}, things: map[string]map[string]string{},
 			visits: map[string]*visit{}, families: map[string]*family{}, deeds: map[*visit][]deed{}}}
 	for name, category := range map[string]string{"Board": "open", "Library": "teaching", "Money": "money", "Records": "clinical"} {
@@ -137,11 +140,14 @@ func newWalk(t *testing.T, seed, n uint64) *walk {
 		w.x.member("cal", shortPassword, method.Password, method.TOTP),
 		w.x.member("dov", "", method.Passkey),
 		w.x.member("eli", "four slow foxes by night", method.Password, method.TOTP, method.Passkey),
+		w.withApp("fay", "six blue herons at low tide", method.Password, method.TOTP),
+		w.withApp("gil", "two grey badgers in a lane", method.Password, method.TOTP, method.Passkey),
 	} {
 		w.people = append(w.people, &soul{member: m, last: w.x.clock.Now().Unix()/30 - 2})
 		w.world.active[m.name] = true
 		w.world.things[m.name] = w.owned(m)
 	}
+	w.x.policy(walkPolicy())
 	for range 6 {
 		w.jars = append(w.jars, &jar{browser: w.browser()})
 	}
@@ -272,7 +278,7 @@ func (w *walk) office() {
 // policy puts one of the three policies in force; the first is the usual one.
 func (w *walk) policy() {
 	n := max(0, w.r.IntN(5)-2)
-	p := attackPolicy()
+	p := walkPolicy()
 	switch n {
 	case 1:
 		p.Rules = append(p.Rules, policy.Rule{Name: "raised", State: policy.RuleOn, Grant: policy.Grant{Strength: policy.StrengthPhishingResistant}})
