@@ -2,6 +2,7 @@ package device_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -105,7 +106,7 @@ func TestUnlockingIsPolicy(t *testing.T) {
 	})
 }
 
-// Short codes are throttled for the whole house; links and right codes go on.
+// Short codes are throttled by network, and for the whole house; links, right codes and everybody else's go on.
 func TestTypedCodesAreThrottled(t *testing.T) {
 	both(t, func(t *testing.T, h house) {
 		_, b := h.member(t, "ada")
@@ -125,6 +126,11 @@ func TestTypedCodesAreThrottled(t *testing.T) {
 		}
 		if tooMany == 0 {
 			t.Error("codes can be guessed without end")
+		}
+		elsewhere := from()
+		elsewhere.Address = netip.MustParseAddr("198.51.100.20")
+		if _, err := h.device.Open(ctx, elsewhere, "", v.Code); err != nil {
+			t.Errorf("one guesser stops everybody's codes: %v", err)
 		}
 		_, token, _ := strings.Cut(v.Link, "#pair=")
 		if _, err := h.device.Open(ctx, from(), token, ""); err != nil {

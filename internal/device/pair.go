@@ -14,16 +14,20 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/method/oath"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
+	"github.com/gatehouse-id/gatehouse/internal/signin"
 	"github.com/gatehouse-id/gatehouse/internal/throttle"
 )
 
 // PairingType is the JWS type of a new key's proof.
 const PairingType = "gatehouse-pairing+jwt"
 
-// typedCodes bounds how many short codes are tried in the whole house: right ones are given back. A code has 40 bits and
-// ten minutes; with a thousand pairings open at all times, guessing at this pace meets one in 35 years, and the member must
-// still confirm what it meets. Links are never held up.
-var typedCodes = throttle.Limit{Burst: 60, Refill: time.Second}
+// typedCodes bounds how many short codes are tried from one network, and houseCodes in the whole house: right ones are given
+// back. A code has 40 bits and ten minutes; with a thousand pairings open at all times, guessing at the house's pace meets
+// one in three years, and the member must still confirm what it meets. Links are never held up.
+var (
+	typedCodes = throttle.Limit{Burst: 60, Refill: time.Second}
+	houseCodes = throttle.Limit{Burst: 600, Refill: 100 * time.Millisecond}
+)
 
 // wrongCodes bounds how many wrong links, codes and passkeys get a line in the trail.
 var wrongCodes = throttle.Limit{Burst: 30, Refill: 10 * time.Second}
@@ -60,7 +64,7 @@ func (f *Flow) Open(ctx context.Context, c Caller, token, code string) (Opening,
 	}
 	err = run(ctx, func(s Store) (err error) {
 		now := f.Now()
-		pairing, no, err = f.find(ctx, s, token, code, now)
+		pairing, no, err = f.find(ctx, s, c, token, code, now)
 		if err == nil && no == nil {
 			person, required, no, err = f.opened(ctx, s, pairing, now)
 		}
@@ -97,38 +101,53 @@ func (f *Flow) recordStranger(ctx context.Context, s Store, act, reason string) 
 }
 
 // find looks a pairing up; no is why there is none. A typed code takes a guess, which is given back where it was right.
-func (f *Flow) find(ctx context.Context, s Store, token, code string, now time.Time) (p enrol.Pairing, no, err error) {
+func (f *Flow) find(ctx context.Context, s Store, c Caller, token, code string, now time.Time) (p enrol.Pairing, no, err error) {
 	switch {
 	case token != "" && code == "":
 		p, err = s.PairingByToken(ctx, enrol.PairingTokenHash(secret.NewString(token)))
 	case code != "" && token == "":
-		key := f.Keyring.Pseudonym("device.pairing.codes", "")
-		counter, ok, err := s.ReserveGuess(ctx, key, throttle.Take(typedCodes, now))
+		return f.findTyped(ctx, s, c, code, now)
+	default:
+		return p, errPairing, nil
+	}
+	return p, notThere(err), unlessNotFound(err)
+}
+
+// findTyped counts against the caller's network first: who guesses from there spends the house's budget for nobody else.
+func (f *Flow) findTyped(ctx context.Context, s Store, c Caller, code string, now time.Time) (p enrol.Pairing, no, err error) {
+	budgets := []struct {
+		key   []byte
+		limit throttle.Limit
+	}{
+		{f.Keyring.Pseudonym("device.pairing.codes.network", signin.Network(c.Address.String())), typedCodes},
+		{f.Keyring.Pseudonym("device.pairing.codes", ""), houseCodes},
+	}
+	for _, b := range budgets {
+		counter, ok, err := s.ReserveGuess(ctx, b.key, throttle.Take(b.limit, now))
 		if err != nil {
 			return p, nil, err
 		}
 		if !ok {
 			return p, fault.New(fault.TooMany, "pairing.too_many", "Too many codes were tried. Wait a minute, or scan the square instead.").
-				After(throttle.RetryAfter(typedCodes, counter, now)), nil
+				After(throttle.RetryAfter(b.limit, counter, now)), nil
 		}
-		hash, ok := enrol.PairingCodeHash(code)
-		if !ok {
-			return p, errPairing, nil
-		}
-		p, err = s.PairingByCode(ctx, hash)
-		if err == nil {
-			_, _, err = s.ReserveGuess(ctx, key, func(c throttle.Counter) (throttle.Counter, bool) {
-				return throttle.Refund(typedCodes, 1, now)(c), true
-			})
-		}
-		if err == nil {
-			return p, nil, nil
-		}
-		return p, notThere(err), unlessNotFound(err)
-	default:
+	}
+	hash, ok := enrol.PairingCodeHash(code)
+	if !ok {
 		return p, errPairing, nil
 	}
-	return p, notThere(err), unlessNotFound(err)
+	if p, err = s.PairingByCode(ctx, hash); err != nil {
+		return p, notThere(err), unlessNotFound(err)
+	}
+	for _, b := range budgets {
+		_, _, err = s.ReserveGuess(ctx, b.key, func(n throttle.Counter) (throttle.Counter, bool) {
+			return throttle.Refund(b.limit, 1, now)(n), true
+		})
+		if err != nil {
+			return p, nil, err
+		}
+	}
+	return p, nil, nil
 }
 
 func notThere(err error) error {

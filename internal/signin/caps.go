@@ -84,7 +84,7 @@ func (f *Flow) withinCaps(ctx context.Context, s Store, m codeMessage) (*fault.E
 	caps := []sendingCap{
 		{"number", m.out.Address, true, g.Number},
 		{"account", string(m.person.ID), true, g.Account},
-		{"address", network(address(m.caller)), false, g.Address},
+		{"address", Network(address(m.caller)), false, g.Address},
 		{"prefix", Prefix(m.out.Address), false, g.Prefix},
 		{"total", "", false, g.Total},
 	}

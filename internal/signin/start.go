@@ -293,13 +293,13 @@ func (f *Flow) refundStarts(ctx context.Context, s Store, sit *situation, c Chal
 func (f *Flow) Sources(c Challenge) [][]byte {
 	out := [][]byte{c.Browser}
 	if !c.Known && c.Address != "" {
-		out = append(out, f.Keyring.Pseudonym("signin.block", network(c.Address)))
+		out = append(out, f.Keyring.Pseudonym("signin.block", Network(c.Address)))
 	}
 	return out
 }
 
-// network is what counts as one address: of IPv6 the first 64 bits, which is what one household or host is given.
-func network(address string) string {
+// Network is what counts as one address: of IPv6 the first 64 bits, which is what one household or host is given.
+func Network(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil || a.Unmap().Is4() {
 		return address
