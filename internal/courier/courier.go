@@ -20,7 +20,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -72,6 +74,18 @@ type Later struct {
 
 func (l *Later) Error() string { return l.Err.Error() }
 func (l *Later) Unwrap() error { return l.Err }
+
+// RetryAfter reads an HTTP answer's header, seconds or a date (RFC 9110 section 10.2.3); 0 where it says nothing that can be
+// read, or a time that has passed.
+func RetryAfter(header string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil && at.After(now) {
+		return at.Sub(now)
+	}
+	return 0
+}
 
 // Channel carries letters of one kind ("mail", "text", "voice").
 type Channel interface {

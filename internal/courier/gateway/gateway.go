@@ -22,7 +22,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -109,18 +108,7 @@ func exchange(ctx context.Context, c *http.Client, now func() time.Time, r *http
 	if err != nil {
 		return answer{}, errors.New("the gateway's answer broke off")
 	}
-	return answer{status: resp.StatusCode, after: retryAfter(resp.Header.Get("Retry-After"), now()), body: body}, nil
-}
-
-// retryAfter reads the header (RFC 9110 section 10.2.3), 0 where there is none.
-func retryAfter(text string, now time.Time) time.Duration {
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 && n <= 1_000_000 {
-		return time.Duration(n) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil && at.After(now) {
-		return at.Sub(now)
-	}
-	return 0
+	return answer{status: resp.StatusCode, after: courier.RetryAfter(resp.Header.Get("Retry-After"), now()), body: body}, nil
 }
 
 // failed is a failure that is tried again.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/courier"
 	"github.com/gatehouse-id/gatehouse/internal/device"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
@@ -135,7 +136,7 @@ func judge(answer *http.Response, now time.Time) outcome {
 	case status == http.StatusNotFound || status == http.StatusGone:
 		out.state = signin.Gone
 	case status == http.StatusTooManyRequests || status >= 500:
-		out.again, out.wait = true, retryAfter(answer.Header.Get("Retry-After"), now)
+		out.again, out.wait = true, courier.RetryAfter(answer.Header.Get("Retry-After"), now)
 	}
 	return out
 }
@@ -156,15 +157,4 @@ func broken(err error) outcome {
 		return outcome{state: signin.Failed, detail: "timeout", again: true}
 	}
 	return outcome{state: signin.Failed, detail: "connection", again: true}
-}
-
-// retryAfter reads seconds or a date (RFC 9110 section 10.2.3); 0 where it says nothing that can be read.
-func retryAfter(s string, now time.Time) time.Duration {
-	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	if at, err := http.ParseTime(s); err == nil && at.After(now) {
-		return at.Sub(now)
-	}
-	return 0
 }

@@ -409,15 +409,3 @@ func TestWhatFoundTheQueueFullIsKnownToTheDesk(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
-
-func TestRetryAfter(t *testing.T) {
-	now := time.Unix(1_800_000_000, 0)
-	for s, want := range map[string]time.Duration{
-		"": 0, "0": 0, "7": 7 * time.Second, "-7": 0, "soon": 0, "99999999999999999999": 0,
-		now.Add(90 * time.Second).UTC().Format(http.TimeFormat): 90 * time.Second, now.Add(-time.Hour).UTC().Format(http.TimeFormat): 0,
-	} {
-		if got := retryAfter(s, now); got != want {
-			t.Errorf("%q: %v, want %v", s, got, want)
-		}
-	}
-}
