@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/incident"
 	"github.com/gatehouse-id/gatehouse/internal/method"
@@ -377,8 +378,9 @@ func TestMoreTimeUpToItsBound(t *testing.T) {
 	ada, b := h.Person("ada", method.App), h.Browser()
 	s := passwordGiven(b, "ada", signin.Target{})
 	began := h.Clock.Now()
-	for n := 0; waits(t, s).CanExtend; n++ {
-		if n > 10 {
+	more := 0
+	for ; waits(t, s).CanExtend; more++ {
+		if more > 10 {
 			t.Fatal("without end")
 		}
 		h.Clock.Add(4 * time.Minute)
@@ -389,6 +391,13 @@ func TestMoreTimeUpToItsBound(t *testing.T) {
 	}
 	if got := s.Sending.Expires.Sub(began); got < 29*time.Minute || got > signin.ChallengeMax {
 		t.Fatal(got)
+	}
+	var rows []audit.Row
+	if err := h.View(ctx, func(st signin.Store) (err error) {
+		rows, err = st.AuditBySubject(ctx, string(ada.ID), "challenge.extended", 100)
+		return err
+	}); err != nil || len(rows) != more || rows[0].Object != s.Sending.ID || rows[0].Detail["method"] != string(method.App) {
+		t.Errorf("more time was had %d times, and the trail says %+v %v", more, rows, err)
 	}
 	h.Approve(ada, s)
 	want(t, b.Next(s.Attempt), signin.StepDone)

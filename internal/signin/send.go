@@ -280,7 +280,9 @@ func (f *Flow) Extend(ctx context.Context, caller Caller, ref string) (Step, err
 		sit.challenge, sit.page.Chosen = &c, c.Kind
 		s.Wake(ChallengeTopic(c.ID))
 		s.Wake(RequestsTopic(c.Person))
-		return nil
+		entry := f.entry(sit, "challenge.extended", audit.Done)
+		entry.Object, entry.Detail["method"] = c.ID, string(c.Kind)
+		return s.Record(ctx, entry)
 	})
 }
 
