@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/door/oidc"
 	"github.com/gatehouse-id/gatehouse/internal/door/phone"
 	"github.com/gatehouse-id/gatehouse/internal/door/web"
+	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
@@ -74,7 +75,8 @@ func (h *house) openDoors(metrics httpdoor.Metrics) (*doors, error) {
 	}
 	out := &doors{door: d, pages: pages, mux: http.NewServeMux()}
 	web.New(web.Deps{Pages: pages, Door: d, SignIn: h.signin, Security: h.enrol, Catalogue: catalogue{h.apps}, Answers: policyAnswers{h}, Box: h.box,
-		Now: h.Now, RPID: h.Base.Hostname(), Hub: h.hub, AppURL: h.appOrigin(), Log: h.Log}).Routes(out.mux)
+		Now: h.Now, RPID: h.Base.Hostname(), Hub: h.hub, AppURL: h.appOrigin(), Log: h.Log,
+		PasswordLeast: func(id people.ID) int { return h.leastPassword(method.Subject{ID: string(id)}) }}).Routes(out.mux)
 	oidc.New(oidc.Deps{Door: d, Apps: h.apps, SignIn: h.signin, Keys: h.keys, Pages: pages, Now: h.Now, Issuer: h.issuer()}).Routes(out.mux)
 	out.admin = admin.Register(out.mux, admin.Config{Flow: h.manage, Door: d, Box: h.box, Now: h.Now, Log: h.Log})
 	if h.AppBase != nil {

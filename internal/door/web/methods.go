@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/method"
+	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
 )
@@ -24,11 +25,11 @@ var (
 // usualLeast is the length shown where the house's own is not at hand: the one for a password that stands alone.
 const usualLeast = 15
 
-func (s *Web) least() int {
-	if s.PasswordLeast > 0 {
-		return s.PasswordLeast
+func (s *Web) least(person people.ID) int {
+	if s.PasswordLeast == nil {
+		return usualLeast
 	}
-	return usualLeast
+	return s.PasswordLeast(person)
 }
 
 func pageType(w http.ResponseWriter) { w.Header().Set("Content-Type", "text/html; charset=utf-8") }
@@ -137,7 +138,7 @@ func (s *Web) enrolPage(c signin.Caller, o enrol.Offer) (*enrolPage, error) {
 		p.Codes = public.Codes
 		s.fillNumber(c, p, public.phoneOffer)
 		if p.Least == 0 {
-			p.Least = s.least()
+			p.Least = usualLeast
 		}
 	}
 	return p, nil
@@ -281,7 +282,7 @@ func (s *Web) passwordPage(w http.ResponseWriter, r *http.Request, c signin.Call
 	if err != nil {
 		return s.orEnter(w, c, err, passwordAct.Return)
 	}
-	p := &enrolPage{Kind: method.Password, Action: "/security/password", WayOut: securityPath, Username: person.Username, Least: s.least()}
+	p := &enrolPage{Kind: method.Password, Action: "/security/password", WayOut: securityPath, Username: person.Username, Least: s.least(person.ID)}
 	p.Lang, p.Title, p.SignedIn, p.Help = c.Locale, s.text(c, "newpassword.title"), true, "password"
 	status := http.StatusOK
 	if problem != nil {

@@ -195,7 +195,13 @@ func (p *duePage) name() string {
 }
 
 func (s *Web) duePage(c signin.Caller, step signin.Step, a ask) *duePage {
-	p := &duePage{ask: a, First: step.Kind == signin.StepFirstMethod, Least: s.least()}
+	p := &duePage{ask: a, First: step.Kind == signin.StepFirstMethod, Least: usualLeast}
+	var public struct {
+		Min int `json:"min"`
+	}
+	if len(step.Prompt.Public) > 0 && json.Unmarshal(step.Prompt.Public, &public) == nil && public.Min > 0 {
+		p.Least = public.Min
+	}
 	p.Title, p.Help = s.text(c, "due.password"), "password"
 	if p.First {
 		p.Title, p.Help = s.text(c, "due.method"), "choosing"

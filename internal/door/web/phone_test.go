@@ -158,6 +158,8 @@ func TestWhatIsDueFirst(t *testing.T) {
 	b := newBrowser(t)
 	b.f.step = signin.Step{Kind: signin.StepNewPassword, Attempt: "A", Known: true, Name: "ada"}
 	has(t, body(b.get("/signin?attempt=A")), "Choose a new password", "reported as possibly in somebody else", `action="/signin/new-password"`)
+	b.f.step.Prompt.Public = []byte(`{"min":8,"max":1024}`)
+	has(t, body(b.get("/signin?attempt=A")), "At least 8 characters", `data-least="8"`)
 	b.f.step.Problem = fault.New(fault.BadInput, "password.common", "")
 	resp := b.post("/signin/new-password", "attempt", "A", "answer", "password1")
 	page := body(resp)
@@ -187,6 +189,17 @@ func TestWhatIsDueFirst(t *testing.T) {
 }
 
 // TestPairingPages goes through the wizard without JavaScript.
+func TestThePasswordPageNamesThePersonsOwnLength(t *testing.T) {
+	b := newBrowser(t)
+	b.f.person, b.f.proven = &people.Person{ID: "p1", Username: "ada"}, true
+	has(t, body(b.get("/security/password")), "At least 15 characters")
+	b = newBrowserWith(t, func(d *Deps) {
+		d.PasswordLeast = func(id people.ID) int { return map[people.ID]int{"p1": 8}[id] }
+	})
+	b.f.person, b.f.proven = &people.Person{ID: "p1", Username: "ada"}, true
+	has(t, body(b.get("/security/password")), "At least 8 characters")
+}
+
 func TestPairingPages(t *testing.T) {
 	b := newBrowser(t)
 	b.f.person, b.f.proven = &people.Person{Username: "ada"}, true

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
+	"github.com/gatehouse-id/gatehouse/internal/people"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
 	"github.com/gatehouse-id/gatehouse/internal/secret"
 	"github.com/gatehouse-id/gatehouse/internal/signin"
@@ -35,8 +36,9 @@ type Deps struct {
 	Hub *wake.Hub
 	// AppURL is the authenticator app's origin, "" where there is none.
 	AppURL string
-	// PasswordLeast is the length that the change page names beforehand, in characters; 0: 15.
-	PasswordLeast int
+	// PasswordLeast is the length that a new password of this person's must have, in characters: pages name it beforehand.
+	// nil: 15, that of a password that stands alone.
+	PasswordLeast func(people.ID) int
 	Log           *slog.Logger
 }
 
