@@ -249,10 +249,10 @@ func (f *Flow) refuse(ctx context.Context, caller signin.Caller, req Request, at
 		}
 	}
 	err := f.InTx(ctx, func(s FlowStore) error {
-		return s.Record(ctx, audit.Entry{At: f.Now(), Act: "app.admitted", Outcome: audit.Refused, Actor: string(at.person.ID),
-			Subject: string(at.person.ID), Object: at.app.ID, Door: caller.Door, Reason: first.Code,
-			Detail:   map[string]string{"rule": first.Rule, "application": at.app.Name},
-			Personal: map[string]string{"address": caller.Address.String()}})
+		entry := signin.Entry(caller, f.Now(), at.person, "app.admitted", audit.Refused)
+		entry.Object, entry.Reason = at.app.ID, first.Code
+		entry.Detail["rule"], entry.Detail["application"] = first.Rule, at.app.Name
+		return s.Record(ctx, entry)
 	})
 	return a, err
 }
@@ -264,10 +264,9 @@ func (f *Flow) issue(ctx context.Context, caller signin.Caller, req Request, at 
 	if err != nil {
 		return a, err
 	}
-	entry := audit.Entry{At: g.Created, Act: "app.admitted", Outcome: audit.Done, Actor: g.Person, Subject: g.Person,
-		Object: at.app.ID, Door: caller.Door,
-		Detail:   map[string]string{"application": at.app.Name, "grant": g.ID, "scope": g.Scope, "acr": g.ACR, "session": g.Session},
-		Personal: map[string]string{"address": caller.Address.String()}}
+	entry := signin.Entry(caller, g.Created, at.person, "app.admitted", audit.Done)
+	entry.Object = at.app.ID
+	entry.Detail = map[string]string{"application": at.app.Name, "grant": g.ID, "scope": g.Scope, "acr": g.ACR, "session": g.Session}
 	ended := false
 	err = f.InTx(ctx, func(s FlowStore) error {
 		ended = false

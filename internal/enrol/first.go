@@ -72,19 +72,22 @@ func (f *Flow) FirstByAttempt(ctx context.Context, caller signin.Caller, attempt
 	return w, nil
 }
 
-// InviteByMail is Invite, and sends the secret to p's address with link, the house's page that takes it. mailed is
-// false for a person without an address: then somebody hands it over, as always. The caller records its act.
-func InviteByMail(ctx context.Context, s Store, now time.Time, p people.Person, purpose string, lifetime time.Duration, by, link string) (typed secret.String, mailed bool, err error) {
-	typed, err = Invite(ctx, s, now, p.ID, purpose, lifetime, by)
-	if err != nil || p.Email == "" {
-		return typed, false, err
+// InviteByMail is Invite, and sends the secret to p's address, and nowhere else, with link, the house's page that takes it.
+// mailed is false, and nothing is issued, for a person without an address. The caller records its act.
+func InviteByMail(ctx context.Context, s Store, now time.Time, p people.Person, purpose string, lifetime time.Duration, by, link string) (mailed bool, err error) {
+	if p.Email == "" {
+		return false, nil
+	}
+	typed, err := Invite(ctx, s, now, p.ID, purpose, lifetime, by)
+	if err != nil {
+		return false, err
 	}
 	name := p.DisplayName
 	if name == "" {
 		name = p.Username
 	}
 	expires := now.Add(lifetime) // its text says when it ends: that is its "at"
-	return typed, true, s.Enqueue(ctx, notice.Message{
+	return true, s.Enqueue(ctx, notice.Message{
 		ID: secret.NewID(now), Person: string(p.ID), Channel: notice.Mail, To: p.Email, Kind: "invitation.mail",
 		Params: map[string]string{"name": name, "username": p.Username, "link": link, "at": expires.UTC().Format(time.RFC3339)},
 		Code:   typed, Locale: p.Locale, Expires: expires, Created: now, NotUntil: now,

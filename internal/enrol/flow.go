@@ -189,9 +189,9 @@ func subject(p people.Person) method.Subject {
 	return method.Subject{ID: string(p.ID), Username: p.Username, DisplayName: p.DisplayName, Email: p.Email}
 }
 
-// cleanName keeps a label printable, in one line and at most MaxName characters long; nothing is refused but
+// Label is Line for the names of methods, phones and applications, at most MaxName characters long; nothing is refused but
 // emptiness, which takes the fallback.
-func cleanName(name, fallback string) string {
+func Label(name, fallback string) string {
 	if name = Line(name, MaxName); name == "" {
 		return fallback
 	}

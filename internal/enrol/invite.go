@@ -340,7 +340,7 @@ func (f *Flow) finished(ctx context.Context, s Store, caller signin.Caller, inv 
 			return err
 		}
 		return signin.Tell(ctx, s, caller, now, p, "method.added",
-			map[string]string{"method": string(kind), "label": cleanName(added.Name, string(kind))})
+			map[string]string{"method": string(kind), "label": Label(added.Name, string(kind))})
 	}
 	gone, err := s.RemoveInvitation(ctx, inv.ID)
 	if err == nil && !gone {

@@ -106,14 +106,14 @@ func (f *Flow) enrolled(ctx context.Context, binding, sealed, name string, p peo
 	now := f.Now()
 	c, err := m.Enrol(method.EnrolInput{
 		Subject: subject(p), Existing: ofKind(existing, kind), State: o.State, Answer: answer,
-		Name: cleanName(name, string(kind)), Now: now,
+		Name: Label(name, string(kind)), Now: now,
 	})
 	if err != nil {
 		return c, o, err
 	}
 	c.ID, c.Person, c.Kind, c.Created, c.LastUsed = secret.NewID(now), string(p.ID), kind, now, time.Time{}
-	if cleanName(name, "") != "" || c.Name == "" {
-		c.Name = cleanName(name, string(kind))
+	if Label(name, "") != "" || c.Name == "" {
+		c.Name = Label(name, string(kind))
 	}
 	return c, o, nil
 }
@@ -257,7 +257,7 @@ func accept(done *Done, p people.Person, changed method.Kind, all []method.Crede
 
 // RenameMethod gives a method another label.
 func (f *Flow) RenameMethod(ctx context.Context, caller signin.Caller, credential, name string) (Done, error) {
-	label := cleanName(name, "")
+	label := Label(name, "")
 	if label == "" {
 		return Done{}, fault.New(fault.BadInput, "method.name_missing", "Give it a name of up to 60 characters.").With("max", MaxName)
 	}

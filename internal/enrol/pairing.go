@@ -302,7 +302,7 @@ func (f *Flow) paired(ctx context.Context, s Store, caller signin.Caller, b bega
 			return errProof
 		}
 	}
-	c := method.Credential{ID: p.Credential, Person: p.Person, Name: cleanName(name, brought.Label), Created: b.now}
+	c := method.Credential{ID: p.Credential, Person: p.Person, Name: Label(name, brought.Label), Created: b.now}
 	var err error
 	if c.HeldUntil, err = heldUntil(ctx, s, b.invitation, b.now); err != nil {
 		return err

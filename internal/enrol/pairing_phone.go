@@ -192,6 +192,3 @@ func counted(all []method.Credential, kind method.Kind) []method.Credential {
 	}
 	return out
 }
-
-// Label is Line for names of phones and applications, with something to say where nothing is left.
-func Label(name, fallback string) string { return cleanName(name, fallback) }

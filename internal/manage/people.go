@@ -281,7 +281,7 @@ func (f *Flow) InviteByMail(ctx context.Context, by By, id people.ID) (expires t
 			return errState
 		}
 		e.Detail = map[string]string{"purpose": "invitation", "by": "mail"}
-		_, mailed, err := enrol.InviteByMail(ctx, s, f.Now(), p, "invitation", InviteFor, by.Actor, f.Welcome)
+		mailed, err := enrol.InviteByMail(ctx, s, f.Now(), p, "invitation", InviteFor, by.Actor, f.Welcome)
 		if err == nil && !mailed {
 			err = errNoAddress
 		}
