@@ -282,7 +282,7 @@ func TestG47_OneWrongNumberEndsTheRequest(t *testing.T) {
 			t.Errorf("not counted: %v", ada.acts())
 		}
 		// A hundred at once, one of them right: one is judged.
-		r = b.ask(ada, "/apps")
+		b.ask(ada, "/apps")
 		request = x.one(phone)
 		var right sync.Map
 		atOnce(100, func(i int) bool {

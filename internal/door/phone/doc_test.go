@@ -207,7 +207,7 @@ func TestTheDocumentsSignatureHolds(t *testing.T) {
 // TestTheDocumentListsEveryError that the phone's flow and door give, with its status.
 func TestTheDocumentListsEveryError(t *testing.T) {
 	written := map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| (\\d{3}) \\| (.*?) \\|").FindAllStringSubmatch(document(t), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| (\d{3}) \| (.*?) \|`).FindAllStringSubmatch(document(t), -1) {
 		for _, code := range regexp.MustCompile("`([a-z_.]+)`").FindAllStringSubmatch(row[2], -1) {
 			written[code[1]] = row[1]
 		}
