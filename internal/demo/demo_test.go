@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,6 +87,29 @@ func TestKnowSaysHowSurely(t *testing.T) {
 		k := know(map[string]any{"acr": tc.acr, "amr": tc.amr, "sub": "s", "auth_time": float64(100)})
 		if !strings.Contains(k.Sure, tc.sure) || len(k.Proofs) != tc.proofs || k.Strong != tc.strong || k.Name != "s" || k.At.Unix() != 100 {
 			t.Errorf("%s %v: %+v", tc.acr, tc.amr, k)
+		}
+	}
+}
+
+// The back button after a sign-in leads to an address that was used: whoever is inside stays inside.
+func TestUsedCallbackLeadsHome(t *testing.T) {
+	site := &Sample{Kind: "library", URL: "http://127.0.0.1:1"}
+	h, err := site.Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := strings.Repeat("A", 26)
+	for _, inside := range []bool{false, true} {
+		want := http.StatusBadRequest
+		if inside {
+			site.sessions[id], want = guest{}, http.StatusSeeOther
+		}
+		r := httptest.NewRequest("GET", "/callback?state=used&code=x", nil)
+		r.AddCookie(&http.Cookie{Name: site.cookie(), Value: id})
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != want || inside && w.Header().Get("Location") != "/" {
+			t.Errorf("inside %v: %d to %q", inside, w.Code, w.Header().Get("Location"))
 		}
 	}
 }

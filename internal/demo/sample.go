@@ -152,12 +152,17 @@ func (s *Sample) login(w http.ResponseWriter, r *http.Request) {
 
 // callback checks state and iss (RFC 9207), redeems the code and verifies the ID token.
 func (s *Sample) callback(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
+	q, browser := r.URL.Query(), s.browser(w, r)
 	s.mu.Lock()
 	wait, ok := s.waiting[q.Get("state")]
 	delete(s.waiting, q.Get("state"))
+	_, inside := s.sessions[browser]
 	s.mu.Unlock()
-	if !ok || wait.browser != s.browser(w, r) || time.Since(wait.since) > waitingFor {
+	if !ok && inside { // the back button: what stands there was used, and its guest is inside
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	if !ok || wait.browser != browser || time.Since(wait.since) > waitingFor {
 		s.fail(w, http.StatusBadRequest, "This sign-in was not begun in this browser, or waited too long. Begin again.", nil)
 		return
 	}
