@@ -281,3 +281,27 @@ func TestWhatIsOverIsSaid(t *testing.T) {
 	must(t, phone.Click("Remove from this phone"))
 	must(t, phone.Wait("Add your account"))
 }
+
+// A reload of the page begins another pairing, which ends the one before; the page that is left must not say so over the
+// new one.
+func TestReloadBeginsAnotherPairing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	computer := h.computer(h.person("ada.sample"))
+	first, _ := h.offer(computer, h.person("ada.sample"))
+	_, err := browser.Eval[bool](computer, `(location.reload(), true)`)
+	must(t, err)
+	again := first
+	for deadline := time.Now().Add(20 * time.Second); again == first && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		again, _ = browser.Eval[string](computer, `document.querySelector('a[href*="#pair="]')?.href ?? ''`)
+		if again == "" {
+			again = first
+		}
+	}
+	time.Sleep(time.Second)
+	text, err := computer.Text()
+	must(t, err)
+	if again == first || !strings.Contains(text, "with your phone in hand") {
+		t.Errorf("after a reload: %.300s", text)
+	}
+}
