@@ -223,7 +223,16 @@ func pairings(t *testing.T, db *store.DB) {
 		}
 		return err
 	})
-	// A pairing that a session began ends with it, unless it is done: its phone may not know yet.
+	pairingsOfSessions(t, db)
+	// Another's link is a conflict: nobody comes into a pairing by it.
+	stolen := pairingFor("stolen", "r")
+	stolen.Token = []byte("token-theirs")
+	wantKind(t, "a link that is taken", db.InTx(ctx, func(tx *store.Tx) error { return tx.AddPairing(ctx, stolen) }), fault.Conflict)
+}
+
+// pairingsOfSessions: a pairing that a session began ends with it, unless it is done: its phone may not know yet.
+func pairingsOfSessions(t *testing.T, db *store.DB) {
+	ctx := context.Background()
 	do(t, db, func(tx *store.Tx) error {
 		for _, id := range []string{"here", "there", "done"} {
 			p := pairingFor("in-"+id, "p-"+id)
@@ -247,10 +256,6 @@ func pairings(t *testing.T, db *store.DB) {
 		}
 		return errors.Join(err, err2)
 	})
-	// Another's link is a conflict: nobody comes into a pairing by it.
-	stolen := pairingFor("stolen", "r")
-	stolen.Token = []byte("token-theirs")
-	wantKind(t, "a link that is taken", db.InTx(ctx, func(tx *store.Tx) error { return tx.AddPairing(ctx, stolen) }), fault.Conflict)
 }
 
 // pairingRace: two pages begin at once; one pairing is under way. Ten phones claim it; one has it.
