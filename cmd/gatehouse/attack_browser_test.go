@@ -145,6 +145,8 @@ func (r *reply) asks() string {
 		return ""
 	case strings.Contains(r.body, `action="/signin/app/send"`):
 		return "app"
+	case strings.Contains(r.body, `action="/signin/recovery"`):
+		return "recovery"
 	case strings.Contains(r.body, `action="/signin/totp"`):
 		return "totp"
 	case strings.Contains(r.body, `action="/signin/password"`):

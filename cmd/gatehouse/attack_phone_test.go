@@ -338,6 +338,9 @@ func TestG47_TheNumberIsNowhereButOnItsPage(t *testing.T) {
 	places["the stream"] = stream.Body.String()
 	enemy := x.browser()
 	places["another browser with the page's reference"] = enemy.get("/signin?attempt="+url.QueryEscape(r.attempt())).body + enemy.next(r).body
+	if seen := enemy.events(r.attempt()); strings.Contains(seen, "standing") {
+		t.Errorf("another browser follows the page: %s", seen)
+	}
 	for place, text := range places {
 		if text == "" || strings.Contains(text, number) || strings.Contains(text, number[:3]+" "+number[3:]) || strings.Contains(tags.ReplaceAllString(text, ""), number) {
 			t.Errorf("%s (%d bytes) knows the number", place, len(text))

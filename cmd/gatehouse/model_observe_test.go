@@ -113,6 +113,7 @@ func (w *walk) minted(j *jar, b jarBefore, e *errand, g *given, now time.Time) {
 			s.last = step
 		}
 	}
+	w.spendPaper(who, g)
 	if f, stale := w.presented(b, who, now); stale {
 		w.world.endFamily(f, nil)
 	}

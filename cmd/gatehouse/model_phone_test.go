@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/device/softphone"
@@ -166,4 +167,36 @@ func (w *walk) fetch(j *jar, p *page) *reply {
 		w.counts["by app"]++
 	}
 	return r
+}
+
+// paper gives a recovery code: an unused one, a used one, somebody else's.
+func (w *walk) paper(s *soul, g *given) string {
+	owner := s.name
+	if len(w.papers[owner]) == 0 || w.r.IntN(12) == 0 {
+		owner = pick(w.r, []string{"bea", "eli"})
+	}
+	text := "aaaa-aaaa-aaaaaa"
+	switch all := w.papers[owner]; {
+	case w.r.IntN(20) == 0 && len(w.used) > 0:
+		text = pick(w.r, w.used)
+	case len(all) > 0:
+		text = pick(w.r, all)
+	}
+	for name, codes := range w.papers {
+		for id, kind := range w.world.things[name] {
+			if kind == "recovery" && slices.Contains(codes, text) {
+				g.facts, g.code = append(g.facts, fact{who: name, kind: kind, thing: id, at: w.x.clock.Now()}), text
+			}
+		}
+	}
+	return text
+}
+
+// spendPaper uses up the code that a session was begun with.
+func (w *walk) spendPaper(who string, g *given) {
+	if i := slices.Index(w.papers[who], g.code); i >= 0 {
+		w.papers[who] = slices.Delete(w.papers[who], i, i+1)
+		w.used = append(w.used, g.code)
+		w.counts["by paper"]++
+	}
 }

@@ -28,15 +28,25 @@ func (w *walk) answer(j *jar) {
 	kind := p.asks()
 	switch w.r.IntN(12) {
 	case 0:
-		kind = pick(w.r, []string{"password", "totp", "passkey", "name", "app"})
+		kind = pick(w.r, []string{"password", "totp", "passkey", "name", "app", "recovery"})
 	case 1:
 		w.note("choose")
-		w.ask(j, "POST", "/signin/choose", url.Values{"attempt": {p.attempt()}, "kind": {pick(w.r, []string{"password", "totp", "passkey", "app", "x"})}}, p.errand, &given{who: p.who})
+		w.ask(j, "POST", "/signin/choose", url.Values{"attempt": {p.attempt()}, "kind": {pick(w.r, []string{"password", "totp", "passkey", "app", "recovery", "x"})}}, p.errand, &given{who: p.who})
 		return
 	}
 	s := w.soul(p.who)
 	if s == nil || w.r.IntN(10) == 0 {
 		s = pick(w.r, w.people)
+	}
+	for _, other := range []string{"app", "recovery"} {
+		if strings.Contains(p.body, `name="kind" value="`+other+`"`) && w.r.IntN(4) == 0 {
+			w.note("%s instead", other)
+			r := w.ask(j, "POST", "/signin/choose", url.Values{"attempt": {p.attempt()}, "kind": {other}}, p.errand, &given{who: p.who})
+			if r.asks() == other {
+				w.give(j, j.pages[len(j.pages)-1], s, other)
+			}
+			return
+		}
 	}
 	if kind == "name" && (s.password == "" || w.r.IntN(3) == 0 && len(s.key.Credentials()) > 0) {
 		kind = "passkey"
@@ -62,6 +72,8 @@ func (w *walk) give(j *jar, p *page, s *soul, kind string) *reply {
 		text = w.password(s, g)
 	case "totp":
 		text = w.passcode(s, g)
+	case "recovery":
+		text = w.paper(s, g)
 	default:
 		text = w.assertion(j, p, s, g)
 	}

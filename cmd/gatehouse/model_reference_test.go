@@ -13,7 +13,7 @@ import (
 // fact is a right answer that a person truly gave.
 type fact struct {
 	who   string
-	kind  string // password, totp, passkey, app
+	kind  string // password, totp, passkey, app, recovery
 	thing string // which password, app or key it was
 	long  bool
 	at    time.Time
@@ -132,7 +132,7 @@ func (w *reference) kinds(facts []fact, who string, cut time.Time) (password, lo
 		switch f.kind {
 		case "password":
 			password, long = true, long || f.long
-		case "totp", "app":
+		case "totp", "app", "recovery":
 			totp = true
 		case "passkey":
 			passkey = true
@@ -172,7 +172,7 @@ func (w *reference) enough(app, who string, facts []fact, f *family, e *errand, 
 func (w *reference) level(who string, facts []fact, cut time.Time, most int) error {
 	var owns [3]bool
 	for _, kind := range w.things[who] {
-		if kind == "app" {
+		if kind == "app" || kind == "recovery" {
 			kind = "totp" // as much worth
 		}
 		owns[slices.Index([]string{"password", "totp", "passkey"}, kind)] = true

@@ -45,6 +45,8 @@ type walk struct {
 	tokens []*token
 	phones map[string]*softphone.Phone // by their owner's name
 	shows  []showing
+	papers map[string][]string // unused recovery codes by owner
+	used   []string
 }
 
 // soul is a member with the last passcode that the house certainly took.
@@ -83,6 +85,7 @@ type given struct {
 	steps    map[*soul]int64
 	remember bool
 	who      string
+	code     string // a recovery code
 }
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
@@ -118,6 +121,9 @@ func (w *walk) through(steps int) {
 	if steps < 10_000 {
 		return // too short to have met everything
 	}
+	if len(w.used) == 0 {
+		w.t.Errorf("nobody came in by a recovery code: %v", w.counts)
+	}
 	for _, what := range []string{"session", "elevated", "code", "redeemed", "refreshed", "active", "changed", "remembered", "rests", "asked", "refused", "expired", "approved", "by app"} {
 		if w.counts[what]*4000 < steps {
 			w.t.Errorf("the walk saw too little of %q: %v", what, w.counts)
@@ -126,7 +132,7 @@ func (w *walk) through(steps int) {
 }
 
 func newWalk(t *testing.T, seed, n uint64) *walk {
-	w := &walk{t: t, x: newTarget(t, "", 1), r: rand.New(rand.NewPCG(seed, n)), seed: seed, counts: map[string]int{}, phones: map[string]*softphone.Phone{},
+	w := &walk{t: t, x: newTarget(t, "", 1), r: rand.New(rand.NewPCG(seed, n)), seed: seed, counts: map[string]int{}, phones: map[string]*softphone.Phone{}, papers: map[string][]string{},
 		world: &reference{categories: map[string]string{}, active: map[string]bool{}, things: map[string]map[string]string{},
 			visits: map[string]*visit{}, families: map[string]*family{}, deeds: map[*visit][]deed{}}}
 	for name, category := range map[string]string{"Board": "open", "Library": "teaching", "Money": "money", "Records": "clinical"} {
@@ -145,6 +151,11 @@ func newWalk(t *testing.T, seed, n uint64) *walk {
 	} {
 		w.people = append(w.people, &soul{member: m, last: w.x.clock.Now().Unix()/30 - 2})
 		w.world.active[m.name] = true
+		if m.name == "bea" || m.name == "eli" {
+			b := w.x.browser()
+			b.signIn(m, "/security", false)
+			w.papers[m.name] = b.paper(m)
+		}
 		w.world.things[m.name] = w.owned(m)
 	}
 	w.x.policy(walkPolicy())
