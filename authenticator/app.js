@@ -12,7 +12,7 @@ import "/request.js";
 for (const name of ["move", "moved"]) later(name, "/move.js");
 for (const name of ["restore", "scan"]) later(name, "/" + name + ".js");
 
-// Screens on which somebody is in the middle of something: there a request is announced and not put in the way.
+// Screens in the middle of something: there a request is announced and not put in the way.
 const held = new Set(["request", "report", "result", "pair", "show", "scan", "code", "opening", "restore", "move"]);
 
 const notes = new Map();
@@ -92,7 +92,7 @@ async function fetchHouse() {
   if (!had) again("home", "add");
 }
 
-// A request, and what became of it, live in memory: a page that is loaded anew begins at home and finds them again.
+// A request and its outcome live in memory: a page that is loaded anew begins at home and finds them again.
 if (["request", "report", "result"].includes(where()[0])) history.replaceState(null, "", "#/");
 network();
 worker().catch(() => {}); // a browser without one works, as long as there is a network

@@ -11,8 +11,7 @@ import { go, screen, show } from "/route.js";
 import { house, load } from "/house.js";
 import { help } from "/request.js";
 
-// The pairing under way: what the house answered, and what this phone has made for it so far, so that a second try after
-// a lost network makes nothing twice.
+// The pairing under way: what the house answered, and what was made for it, so that a second try makes nothing twice.
 let under = null;
 
 const canUnlock = async () => Boolean(await globalThis.PublicKeyCredential?.isUserVerifyingPlatformAuthenticatorAvailable?.().catch(() => false));
@@ -23,9 +22,11 @@ export async function begin(by) {
   go("pair", null, true);
 }
 
+let offered = ""; // a link's token, for going on in Safari after all; in no address
+
 /** link takes a pairing link that this app was opened with. On an iPhone that is Safari, which is not the installed app. */
 export async function link(token) {
-  if (push.apple() && !push.installed()) return go("install", token, true);
+  if (push.apple() && !push.installed()) { offered = token; return go("install", null, true); }
   go("opening", null, true);
   try {
     await begin({ token });
@@ -69,11 +70,11 @@ screen("code", () => {
   return { title: t("code.title"), back: "add", parts: [p(t("code.lead"), ".lead"), trouble, form], acts: [press] };
 });
 
-screen("install", (token) => ({
+screen("install", () => ({
   title: t("install.title"), back: "home",
   parts: [p(t("install.why"), ".lead"), h("ol.steps", null, h("li", null, t("install.share")), h("li", null, t("install.add")), h("li", null, t("install.open")),
     h("li", null, t("install.code"))), p(t("install.link"), ".small.muted")],
-  acts: [token ? button(t("install.anyway"), (event) => busy(event.currentTarget, () => begin({ token })).catch((error) => { refusal = error; go("opening", null, true); }), ".text") : null].filter(Boolean),
+  acts: [offered ? button(t("install.anyway"), (event) => busy(event.currentTarget, () => begin({ token: offered })).catch((error) => { refusal = error; go("opening", null, true); }), ".text") : null].filter(Boolean),
 }));
 
 /** phoneName is what the house calls this phone until its owner gives it another name. */
@@ -137,7 +138,7 @@ screen("pair", () => {
 
 const until = (ms, signal) => new Promise((resolve) => { setTimeout(resolve, ms); signal.addEventListener("abort", resolve, { once: true }); });
 
-/** outcome waits for the end of a pairing: "paired" or "ended"; "" where the screen was left. */
+/** end waits for the end of a pairing: "paired" or "ended"; "" where the screen was left. */
 async function end(entry, signal, trouble) {
   for (let failures = 0; !signal.aborted;) {
     const began = Date.now();

@@ -60,7 +60,7 @@ const broken = (error) => ({
 /** current is the screen that is seen. */
 export const current = () => shown;
 
-/** Again draws the same screen anew, where something changed under it; the focus stays, if what had it is still there. */
+/** again draws the screen anew, where something changed under it. */
 export const again = (...names) => { if (names.length === 0 || names.includes(shown.name)) show(); };
 
 let brand = "";
