@@ -181,7 +181,7 @@ func (p *Pages) mails(ctx context.Context, limit int) ([]mailView, error) {
 
 // incidentWords say what happened.
 var incidentWords = map[string]string{
-	incident.Reported: "“No, it’s not me”", incident.Flood: "More requests than one person answers", incident.Cap: "A limit of text messages or calls was reached",
+	incident.Reported: "A member said “not me”", incident.Flood: "More requests than one person answers", incident.Cap: "A limit of text messages or calls was reached",
 }
 
 func (p *Pages) cases(ctx context.Context) ([]incidentView, error) {
