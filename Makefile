@@ -19,7 +19,7 @@ dev: ## the living campus, kept in .cache/demo between runs
 bench: ## measure every operation against a null server and print the table
 	@scripts/bench
 
-screenshots: needs ## draw docs/screenshots again, from the storybook and the demo
+screenshots: needs ## draw docs/screenshots again, from the storybook and the app
 	@scripts/screenshots
 
 needs: ## install what the tests need: Chromium, PostgreSQL, Node packages

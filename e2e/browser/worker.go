@@ -3,9 +3,11 @@ package browser
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
@@ -137,6 +139,18 @@ func (t *Tab) NotInstallable() ([]string, error) {
 		ids = append(ids, e.ErrorID)
 	}
 	return ids, err
+}
+
+// StopClock has the clock of the pages that are opened from now on stand at a moment, in UTC: what they draw does not depend
+// on when and where it is drawn.
+func (t *Tab) StopClock(at time.Time) error {
+	_, err := chromedp.Call(t.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "UTC"})
+	if err != nil {
+		return err
+	}
+	_, err = chromedp.Call(t.ctx, page.AddScriptToEvaluateOnNewDocument,
+		page.AddScriptToEvaluateOnNewDocumentParams{Source: fmt.Sprintf("Date.now = () => %d", at.UnixMilli())})
+	return err
 }
 
 // Agent has the tab call itself another browser.

@@ -1,13 +1,15 @@
-// Command screenshots draws the pictures of the documentation from the storybook: the same pages that the tests look
-// at, in light and dark, on a phone and on a desktop.
+// Command screenshots draws the pictures of the documentation: pages from the storybook, the same that the tests look at,
+// in light and dark, on a phone and on a desktop; and the authenticator app itself, on a phone.
 //
-//	web.WriteStories ─► a local server ─► e2e/browser ─► docs/screenshots/NAME-DEVICE-SCHEME.png
+//	web.WriteStories ─► a local server ────────────────────────┬► e2e/browser ─► docs/screenshots/NAME-DEVICE-SCHEME.png
+//	authenticator.Files, answers of the protocol (stage) ──────┘
 //
 // Run it in the root of the repository (`make screenshots`). Pictures change only where pages do.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,14 +29,19 @@ var pictures = []struct{ name, story string }{
 	{"passcode", "passcode-first"},
 	{"refused", "refused-application"},
 	{"apps", "apps-usual"},
-	{"security", "security-usual"},
+	{"waiting", "app-sent"},
+	{"pairing", "add-app-first"},
+	{"security", "security-phones"},
 }
 
-var devices = []struct {
+type device struct {
 	name          string
 	width, height int
 	phone         bool
-}{{"phone", 390, 780, true}, {"desktop", 1280, 800, false}}
+}
+
+// devices that pages are drawn on; the first is what the app is drawn on.
+var devices = []device{{"phone", 390, 780, true}, {"desktop", 1280, 800, false}}
 
 func main() {
 	if err := draw(); err != nil {
@@ -67,35 +74,53 @@ func draw() error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	for _, device := range devices {
-		for _, scheme := range []string{"light", "dark"} {
-			tab, err := b.Tab()
-			if err != nil {
+	for _, scheme := range []string{"light", "dark"} {
+		for _, d := range devices {
+			if err := drawStories(b, "http://"+l.Addr().String(), d, scheme); err != nil {
 				return err
 			}
-			if err := tab.Size(device.width, device.height, device.phone); err != nil {
-				return err
-			}
-			if err := tab.Prefer("prefers-color-scheme", scheme); err != nil {
-				return err
-			}
-			for _, p := range pictures {
-				if err := picture(tab, "http://"+l.Addr().String()+"/"+p.story+".html", fmt.Sprintf("%s-%s-%s.png", p.name, device.name, scheme)); err != nil {
-					return fmt.Errorf("%s: %w", p.name, err)
-				}
-			}
-			tab.Close()
+		}
+		if err := drawApp(b, scheme); err != nil {
+			return fmt.Errorf("the app: %w", err)
 		}
 	}
 	return nil
 }
 
-func picture(tab *browser.Tab, address, name string) error {
-	if err := tab.Open(address); err != nil {
+func newTab(b *browser.Browser, d device, scheme string) (*browser.Tab, error) {
+	tab, err := b.Tab()
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(tab.Size(d.width, d.height, d.phone), tab.Prefer("prefers-color-scheme", scheme)); err != nil {
+		tab.Close()
+		return nil, err
+	}
+	return tab, nil
+}
+
+func drawStories(b *browser.Browser, base string, d device, scheme string) error {
+	tab, err := newTab(b, d, scheme)
+	if err != nil {
 		return err
 	}
-	// The caret of a focused field blinks: a picture must not depend on the moment.
-	if _, err := browser.Eval[string](tab, "document.documentElement.style.caretColor = 'transparent'"); err != nil {
+	defer tab.Close()
+	for _, p := range pictures {
+		if err := tab.Open(base + "/" + p.story + ".html"); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		if err := save(tab, fmt.Sprintf("%s-%s-%s.png", p.name, d.name, scheme)); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// save takes the picture of what a tab shows.
+func save(tab *browser.Tab, name string) error {
+	// The caret of a focused field blinks and signs of life pulse: a picture must not depend on the moment.
+	const still = "document.getAnimations().forEach((a) => a.cancel()), document.documentElement.style.caretColor = 'transparent'"
+	if _, err := browser.Eval[string](tab, still); err != nil {
 		return err
 	}
 	png, err := tab.Screenshot()

@@ -3,6 +3,7 @@ package web
 import (
 	"github.com/gatehouse-id/gatehouse/internal/method"
 	"github.com/gatehouse-id/gatehouse/internal/policy"
+	"github.com/gatehouse-id/gatehouse/internal/qrcode"
 )
 
 // storySending is a request under way. Nothing answers at its address: the storybook's pages stand still.
@@ -124,8 +125,9 @@ func storySecond() *secondView {
 func pairingStories() []Story {
 	pairing := func(state string, change func(*Pages, *pairingPage)) Story {
 		return Story{"add-app", state, func(p *Pages) page {
-			v := &pairingPage{Base: "/security/pairing", Sealed: "c2VhbGVk", Waiting: true, Link: "https://phone.example.ac.uk/#pair=x", Code: "K7QM-3WDX",
-				QRSize: 29, QRPath: storyEnrol(p, method.TOTP).QRPath, Until: when(storyTime), Left: 560, Kind: method.App, Restart: "/security/add/app"}
+			const link = "https://phone.example.ac.uk/#pair=Qm5uXk0t3J0Yh2yqk6nJ8A"
+			path, size, _ := qrcode.Path(link) // short enough for any code
+			v := &pairingPage{Base: "/security/pairing", Sealed: "c2VhbGVk", Waiting: true, Link: link, Code: "K7QM-3WDX", QRSize: size, QRPath: path, Until: when(storyTime), Left: 560, Kind: method.App, Restart: "/security/add/app"}
 			v.Title, v.SignedIn, v.Waits = p.Texts.Text("en", "method.app.add", nil), true, true
 			change(p, v)
 			return v
