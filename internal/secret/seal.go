@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -109,10 +110,8 @@ func NewBox(ring *Keyring) *Box { return &Box{ring} }
 // caller can start the same thing again.
 var ErrExpired = errors.New("secret: token expired")
 
-type packed struct {
-	Expires int64           `json:"e"`
-	Value   json.RawMessage `json:"v"`
-}
+// expiryBytes is what stands before the value's JSON in a packed token: when it expires, in unix microseconds, big endian.
+const expiryBytes = 8
 
 // Pack seals value for purpose and binding (the browser's hash, a session id), until expires.
 func (b *Box) Pack(purpose, binding string, value any, expires time.Time) (string, error) {
@@ -120,11 +119,10 @@ func (b *Box) Pack(purpose, binding string, value any, expires time.Time) (strin
 	if err != nil {
 		return "", err
 	}
-	p, err := json.Marshal(packed{expires.UnixMicro(), v})
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(b.ring.Seal(boxPlace(purpose, binding), p)), nil
+	plain := make([]byte, expiryBytes, expiryBytes+len(v))
+	binary.BigEndian.PutUint64(plain, uint64(expires.UnixMicro()))
+	plain = append(plain, v...)
+	return base64.RawURLEncoding.EncodeToString(b.ring.Seal(boxPlace(purpose, binding), plain)), nil
 }
 
 // Unpack opens what Pack made for the same purpose and binding.
@@ -137,19 +135,18 @@ func (b *Box) Unpack(purpose, binding, token string, now time.Time, into any) er
 	if err != nil {
 		return err
 	}
-	var p packed
-	if err := json.Unmarshal(plain, &p); err != nil {
+	if len(plain) < expiryBytes {
 		return ErrSealed
 	}
-	if err := json.Unmarshal(p.Value, into); err != nil {
+	if err := json.Unmarshal(plain[expiryBytes:], into); err != nil {
 		return ErrSealed
 	}
-	if now.UnixMicro() >= p.Expires {
+	if now.UnixMicro() >= int64(binary.BigEndian.Uint64(plain)) {
 		return ErrExpired
 	}
 	return nil
 }
 
 func boxPlace(purpose, binding string) string {
-	return fmt.Sprintf("box\x00%d:%s%s", len(purpose), purpose, binding)
+	return "box\x00" + strconv.Itoa(len(purpose)) + ":" + purpose + binding
 }

@@ -2,6 +2,7 @@ package secret_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,6 +88,19 @@ func TestBoxBindsPurposeBrowserAndTime(t *testing.T) {
 	got = ""
 	if err := box.Unpack("signin", "browser-1", tok, now.Add(time.Minute), &got); !errors.Is(err, secret.ErrExpired) || got != "hello" {
 		t.Errorf("expired: %q %v", got, err)
+	}
+}
+
+// What the house sealed at that place, but not as a token, opens nothing.
+func TestBoxTakesTokensOnly(t *testing.T) {
+	k := ring(t, 1)
+	box := secret.NewBox(k)
+	for _, plain := range []string{"", "short", "12345678", "12345678{", `{"e":1900000000000000,"v":"hello"}`} {
+		tok := base64.RawURLEncoding.EncodeToString(k.Seal("box\x006:signinbrowser", []byte(plain)))
+		var got string
+		if err := box.Unpack("signin", "browser", tok, time.Unix(0, 0), &got); !errors.Is(err, secret.ErrSealed) || got != "" {
+			t.Errorf("%q: %q %v", plain, got, err)
+		}
 	}
 }
 
