@@ -182,10 +182,8 @@ func (p *Pages) parse(lang string) (map[string]*template.Template, error) {
 
 // write renders a page into buf.
 func (p *Pages) write(buf *bytes.Buffer, pg page) error {
-	if front, ok := pg.(*identifyPage); ok {
-		if done, err := p.writeFront(buf, front); done || err != nil {
-			return err
-		}
+	if done, err := p.writeFront(buf, pg); done || err != nil {
+		return err
 	}
 	return p.execute(buf, pg)
 }

@@ -265,7 +265,7 @@ func (s *Web) ask(r *http.Request, c signin.Caller, step signin.Step) ask {
 		a.Passkey = string(step.Passkey.Public)
 	}
 	a.RememberDays, a.Remembered = int(step.RememberFor.Hours()/24), remembers(r)
-	a.Restart = "/signin/name?attempt=" + url.QueryEscape(step.Attempt)
+	a.Restart = restartAt + url.QueryEscape(step.Attempt)
 	a.WayOut = a.Restart
 	if a.Session {
 		a.WayOut = "/apps"
