@@ -198,12 +198,14 @@ func TestRunIsWokenAndStops(t *testing.T) {
 	})
 	c.Wake()
 	c.Wake() // a second call while the first is waiting does not block
-	for {
+	arrived := func() bool {
 		ch.mu.Lock()
-		n := len(ch.letters)
-		ch.mu.Unlock()
-		if n == 1 {
-			break
+		defer ch.mu.Unlock()
+		return len(ch.letters) == 1
+	}
+	for n := 0; !arrived(); n++ {
+		if n == 30_000 {
+			t.Fatal("woken, and carries nothing")
 		}
 		time.Sleep(time.Millisecond)
 	}

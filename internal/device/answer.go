@@ -132,10 +132,7 @@ func (f *Flow) approval(p Phone, person people.Person, c signin.Challenge, act s
 // settle saves what a decision came to: of several at once, one.
 func (f *Flow) settle(ctx context.Context, s Store, p Phone, id string, judged method.Credential, r app.Ruling) (standing string, no, err error) {
 	now := f.Now()
-	person, cred, err := p.standing(ctx, s)
-	if err == nil {
-		err = f.once(ctx, s, p, now)
-	}
+	person, cred, err := f.changing(ctx, s, p, now)
 	if err != nil {
 		return "", nil, err
 	}

@@ -155,6 +155,15 @@ func (f *Flow) once(ctx context.Context, s Store, p Phone, now time.Time) error 
 	return err
 }
 
+// changing is standing for a call that changes something: it happens once.
+func (f *Flow) changing(ctx context.Context, s Store, p Phone, now time.Time) (people.Person, method.Credential, error) {
+	person, c, err := p.standing(ctx, s)
+	if err == nil {
+		err = f.once(ctx, s, p, now)
+	}
+	return person, c, err
+}
+
 // device loads the credential of a phone's key and its person; errUnknown where the one is removed or the other may not
 // act.
 func device(ctx context.Context, s Store, handle []byte) (people.Person, method.Credential, error) {

@@ -56,10 +56,7 @@ func (f *Flow) Move(ctx context.Context, p Phone, unlock json.RawMessage) (Movin
 	var out Moving
 	err = f.InTx(ctx, func(s Store) error {
 		now := f.Now()
-		person, cred, err := p.standing(ctx, s)
-		if err == nil {
-			err = f.once(ctx, s, p, now)
-		}
+		person, cred, err := f.changing(ctx, s, p, now)
 		if err == nil && updated != nil {
 			err = s.UpdateCredential(ctx, *updated)
 		}
@@ -81,10 +78,7 @@ func (f *Flow) ConfirmMove(ctx context.Context, p Phone, pairing, code string) e
 	err := f.InTx(ctx, func(s Store) error {
 		now := f.Now()
 		no = nil
-		person, cred, err := p.standing(ctx, s)
-		if err == nil {
-			err = f.once(ctx, s, p, now)
-		}
+		person, cred, err := f.changing(ctx, s, p, now)
 		if err != nil {
 			return err
 		}
@@ -227,10 +221,7 @@ func (f *Flow) restored(ctx context.Context, s Store, c Caller, open restoring, 
 func (f *Flow) Leave(ctx context.Context, p Phone) error {
 	return f.InTx(ctx, func(s Store) error {
 		now := f.Now()
-		person, cred, err := p.standing(ctx, s)
-		if err == nil {
-			err = f.once(ctx, s, p, now)
-		}
+		person, cred, err := f.changing(ctx, s, p, now)
 		if err != nil {
 			return err
 		}

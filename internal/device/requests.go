@@ -102,10 +102,7 @@ func shown(c signin.Challenge) Request {
 func (f *Flow) Extend(ctx context.Context, p Phone, id string) (expires time.Time, err error) {
 	err = f.InTx(ctx, func(s Store) error {
 		now := f.Now()
-		person, cred, err := p.standing(ctx, s)
-		if err == nil {
-			err = f.once(ctx, s, p, now)
-		}
+		person, cred, err := f.changing(ctx, s, p, now)
 		if err != nil {
 			return err
 		}
@@ -144,10 +141,7 @@ func (f *Flow) Subscribe(ctx context.Context, p Phone, e Endpoint) error {
 	}
 	return f.InTx(ctx, func(s Store) error {
 		now := f.Now()
-		_, c, err := p.standing(ctx, s)
-		if err == nil {
-			err = f.once(ctx, s, p, now)
-		}
+		_, c, err := f.changing(ctx, s, p, now)
 		if err != nil {
 			return err
 		}
@@ -158,10 +152,7 @@ func (f *Flow) Subscribe(ctx context.Context, p Phone, e Endpoint) error {
 // Unsubscribe removes the endpoint; none is no error.
 func (f *Flow) Unsubscribe(ctx context.Context, p Phone) error {
 	return f.InTx(ctx, func(s Store) error {
-		_, c, err := p.standing(ctx, s)
-		if err == nil {
-			err = f.once(ctx, s, p, f.Now())
-		}
+		_, c, err := f.changing(ctx, s, p, f.Now())
 		if err == nil {
 			_, err = s.RemoveEndpoint(ctx, c.ID)
 		}
