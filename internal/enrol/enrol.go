@@ -125,6 +125,8 @@ type Welcome struct {
 	// Ref is sealed and bound to this browser; it goes through the forms.
 	Ref   string
 	Kinds []method.Kind // that may be registered
+	// Second: this invitation set a password already; Kinds are what comes after it.
+	Second bool
 }
 
 // Done is what changed, for the page and its cookies.

@@ -97,11 +97,46 @@ func (f *Flow) OpenInvitation(ctx context.Context, caller signin.Caller, typed s
 // welcome is an invitation that is open in this browser.
 func (f *Flow) welcome(ctx context.Context, s Store, caller signin.Caller, inv Invitation, p people.Person) (Welcome, error) {
 	w := Welcome{Person: p, Purpose: inv.Purpose, Expires: inv.Expires}
-	var err error
-	if w.Kinds, err = f.usefulKinds(ctx, s, p, inv.Purpose); err != nil {
+	inForce, err := s.PolicyInForce(ctx)
+	if err != nil {
 		return Welcome{}, err
 	}
+	all, err := s.CredentialsOf(ctx, string(p.ID))
+	if err != nil {
+		return Welcome{}, err
+	}
+	w.Kinds = f.usefulKinds(inForce, p, all, inv.Purpose)
+	w.Second = slices.ContainsFunc(all, func(c method.Credential) bool {
+		return c.Kind == method.Password && !c.Pending && !c.Created.Before(inv.Created)
+	})
+	if w.Second {
+		w.Kinds = f.afterPassword(w.Kinds)
+	}
 	w.Ref, err = f.Box.Pack("invitation", bound(caller, ""), opened{inv.Hash}, inv.Expires)
+	return w, err
+}
+
+// afterPassword leaves of kinds what comes after a password. A telephone number does only where there is nothing else:
+// alone it would not have been offered.
+func (f *Flow) afterPassword(kinds []method.Kind) []method.Kind {
+	rest := slices.DeleteFunc(slices.Clone(kinds), func(k method.Kind) bool { return k == method.Password })
+	strong := slices.DeleteFunc(slices.Clone(rest), func(k method.Kind) bool { return f.SignIn.Traits()[k].Fallback })
+	if len(strong) == 0 {
+		return rest
+	}
+	return strong
+}
+
+// ResumeInvitation is an invitation that is open in this browser, by its Welcome.Ref: the way back from a wizard.
+func (f *Flow) ResumeInvitation(ctx context.Context, caller signin.Caller, ref string) (Welcome, error) {
+	var w Welcome
+	err := f.View(ctx, func(s Store) error {
+		inv, p, err := f.resume(ctx, s, caller, ref)
+		if err == nil {
+			w, err = f.welcome(ctx, s, caller, inv, p)
+		}
+		return err
+	})
 	return w, err
 }
 
@@ -188,15 +223,7 @@ func (f *Flow) firstKinds(purpose string, p people.Person) []method.Kind {
 // usefulKinds are those of firstKinds with which policy then lets the person sign in: nobody is led to spend their
 // invitation on a method that leaves them outside. A password counts with the passcode app that comes with it. Where
 // nothing would do all are offered, and the desk is asked anyway.
-func (f *Flow) usefulKinds(ctx context.Context, s Store, p people.Person, purpose string) ([]method.Kind, error) {
-	inForce, err := s.PolicyInForce(ctx)
-	if err != nil {
-		return nil, err
-	}
-	owned, err := s.CredentialsOf(ctx, string(p.ID))
-	if err != nil {
-		return nil, err
-	}
+func (f *Flow) usefulKinds(inForce policy.Policy, p people.Person, owned []method.Credential, purpose string) []method.Kind {
 	all := f.firstKinds(purpose, p)
 	p.State = people.Active
 	useful := slices.DeleteFunc(slices.Clone(all), func(kind method.Kind) bool {
@@ -207,9 +234,9 @@ func (f *Flow) usefulKinds(ctx context.Context, s Store, p people.Person, purpos
 		return !f.SignIn.Reachable(inForce, p, then, f.Now())
 	})
 	if len(useful) == 0 {
-		return all, nil
+		return all
 	}
-	return useful, nil
+	return useful
 }
 
 func (f *Flow) mayBeFirst(inv Invitation, p people.Person, kind method.Kind) error {

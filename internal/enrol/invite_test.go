@@ -69,6 +69,40 @@ func TestOfferAfterAWrongCode(t *testing.T) {
 	})
 }
 
+// An invitation that set a password goes on with what comes after it, on the way back from a wizard and when its code is
+// typed once more.
+func TestInvitationGoesOnAfterThePassword(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		_, typed := h.invite(t, "grace")
+		b := h.Browser()
+		w, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+		if err != nil || w.Second || !slices.Contains(w.Kinds, method.Password) {
+			t.Fatal(w.Second, w.Kinds, err)
+		}
+		back, err := h.enrol.ResumeInvitation(ctx, b.Caller, w.Ref)
+		if err != nil || back.Second || !slices.Equal(back.Kinds, w.Kinds) {
+			t.Fatal(back.Kinds, err)
+		}
+		h.Clock.Add(time.Minute)
+		if _, err := h.enrol.FinishFirst(ctx, b.Caller, w.Ref, method.Password, "", "", method.Answer{Text: "a long first passphrase"}); err != nil {
+			t.Fatal(err)
+		}
+		again, err := h.enrol.OpenInvitation(ctx, b.Caller, typed.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err = h.enrol.ResumeInvitation(ctx, b.Caller, again.Ref)
+		if err != nil || !slices.Equal(back.Kinds, again.Kinds) {
+			t.Fatal(back.Kinds, again.Kinds, err)
+		}
+		if !back.Second || !again.Second || !slices.Contains(again.Kinds, method.TOTP) || slices.Contains(again.Kinds, method.Password) || slices.Contains(again.Kinds, method.Phone) {
+			t.Error(again.Second, again.Kinds)
+		}
+		_, err = h.enrol.ResumeInvitation(ctx, h.Browser().Caller, again.Ref)
+		wantCode(t, err, "invitation.invalid") // another browser's
+	})
+}
+
 // What an invitation offers is enough to sign in with: an app alone is not, and where a passkey is demanded nothing
 // else is.
 func TestInvitationOffersWhatOpensTheDoor(t *testing.T) {

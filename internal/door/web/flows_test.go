@@ -161,6 +161,13 @@ func (f *flows) OpenInvitation(_ context.Context, c signin.Caller, typed string)
 	}
 	return enrol.Welcome{Person: people.Person{DisplayName: "Ada Example"}, Ref: "WREF", Kinds: []method.Kind{method.Passkey, method.Password}}, nil
 }
+func (f *flows) ResumeInvitation(_ context.Context, c signin.Caller, ref string) (enrol.Welcome, error) {
+	f.saw(c, "resume "+ref)
+	if ref != "WREF" {
+		return enrol.Welcome{}, fault.New(fault.BadInput, "invitation.invalid", "")
+	}
+	return enrol.Welcome{Ref: "WREF", Kinds: []method.Kind{method.Passkey, method.App, method.TOTP}, Second: true}, nil
+}
 func (f *flows) OfferFirstAgain(ctx context.Context, c signin.Caller, ref string, k method.Kind, _ string) (enrol.Offer, error) {
 	return f.OfferFirst(ctx, c, ref, k)
 }

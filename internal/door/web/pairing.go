@@ -18,7 +18,7 @@ import (
 //
 //	GET /security/add/app, POST /welcome/offer ─► QR code, link, short code ─► (events, or "I have scanned it")
 //	POST …/pairing ─► "type the code that your phone shows" ─► POST …/pairing/confirm ─► done
-//	             POST …/pairing/cancel: nothing of it stays
+//	             POST …/pairing/cancel: nothing of it stays; an invitation offers its methods again
 
 // pairingFrom is which of the two a request belongs to, by its address.
 func pairingFrom(r *http.Request) string {
@@ -120,7 +120,14 @@ func (s *Web) cancelPairing(w http.ResponseWriter, r *http.Request, c signin.Cal
 	case in.attempt != "":
 		return httpdoor.SeeOther(w, "/signin?attempt="+url.QueryEscape(in.attempt))
 	case in.base == "/welcome/pairing":
-		return httpdoor.SeeOther(w, "/welcome")
+		wel, err := s.Security.ResumeInvitation(r.Context(), c, in.ref)
+		if fault.IsKind(err, fault.BadInput) { // it is over meanwhile
+			return httpdoor.SeeOther(w, "/welcome")
+		}
+		if err != nil {
+			return err
+		}
+		return s.chooseFirst(w, c, wel, "")
 	}
 	return s.tell(w, c, securityPath, flash{Key: "done.pairing_cancelled"})
 }

@@ -188,6 +188,21 @@ func TestWhatIsDueFirst(t *testing.T) {
 	b.called("cancel S")
 }
 
+// TestCancelWithinAnInvitation leads back to its methods: nobody types 25 characters again for a changed mind.
+func TestCancelWithinAnInvitation(t *testing.T) {
+	b := newBrowser(t)
+	page := body(b.post("/welcome/pairing/cancel", "sealed", "S", "ref", "WREF"))
+	b.called("resume WREF")
+	has(t, page, "Now the second step", `value="WREF"`, `value="app"`, `value="totp"`, `value="passkey"`)
+	hasNot(t, page, `value="password"`)
+	b.lands(b.post("/welcome/pairing/cancel", "sealed", "S", "ref", "OLD"), "/welcome")
+	b.lands(b.post("/welcome/pairing/cancel", "sealed", "S"), "/welcome")
+
+	// A pairing that ended by itself keeps the way back.
+	b.f.pairing = enrol.PairingView{ID: "p1", Standing: enrol.PairingEnded, Sealed: "S"}
+	has(t, body(b.post("/welcome/pairing", "sealed", "S", "ref", "WREF")), `action="/welcome/pairing/cancel"`, `name="ref" value="WREF"`)
+}
+
 // TestPairingPages goes through the wizard without JavaScript.
 func TestThePasswordPageNamesThePersonsOwnLength(t *testing.T) {
 	b := newBrowser(t)

@@ -76,6 +76,8 @@ type Security interface {
 
 	// OpenInvitation takes the typed secret (POST) and binds it to this browser.
 	OpenInvitation(ctx context.Context, caller signin.Caller, typed string) (enrol.Welcome, error)
+	// ResumeInvitation is one that is open in this browser, by its Welcome.Ref.
+	ResumeInvitation(ctx context.Context, caller signin.Caller, ref string) (enrol.Welcome, error)
 	OfferFirst(ctx context.Context, caller signin.Caller, ref string, kind method.Kind) (enrol.Offer, error)
 	// OfferFirstAgain is OfferFirst after a wrong answer to sealed.
 	OfferFirstAgain(ctx context.Context, caller signin.Caller, ref string, kind method.Kind, sealed string) (enrol.Offer, error)

@@ -38,7 +38,13 @@ func (s *Web) openInvitation(w http.ResponseWriter, r *http.Request, c signin.Ca
 		}
 		return s.welcomePage(w, c, f)
 	}
-	p := &addPage{Ref: wel.Ref, WayOut: "/welcome", Lead: s.text(c, "welcome.choose_lead")}
+	return s.chooseFirst(w, c, wel, "")
+}
+
+// chooseFirst offers what an open invitation registers: at first, after the password that it set, and after a wizard
+// that was left.
+func (s *Web) chooseFirst(w http.ResponseWriter, c signin.Caller, wel enrol.Welcome, attempt string) error {
+	p := &addPage{Ref: wel.Ref, Attempt: attempt, WayOut: "/welcome", Lead: s.text(c, "welcome.choose_lead")}
 	for _, k := range wel.Kinds {
 		p.Kinds = append(p.Kinds, s.choice(c, k))
 	}
@@ -47,6 +53,9 @@ func (s *Web) openInvitation(w http.ResponseWriter, r *http.Request, c signin.Ca
 		name = wel.Person.Username
 	}
 	p.Lang, p.Title, p.Help, p.Here = c.Locale, s.text(c, "welcome.choose", "Name", name), "welcome", "/welcome"
+	if wel.Second {
+		p.Title, p.Lead, p.Help = s.text(c, "welcome.second"), s.text(c, "welcome.second_lead"), "choosing"
+	}
 	return s.Pages.render(w, http.StatusOK, p)
 }
 
@@ -120,10 +129,11 @@ func (s *Web) secondStep(w http.ResponseWriter, r *http.Request, c signin.Caller
 	if s.AppURL == "" {
 		return s.firstWizard(w, r, c, ref, method.TOTP, url.Values{"attempt": {attempt}}, nil)
 	}
-	p := &addPage{Ref: ref, Attempt: attempt, WayOut: "/welcome", Lead: s.text(c, "welcome.second_lead"),
-		Kinds: []Choice{s.choice(c, method.App), s.choice(c, method.TOTP)}}
-	p.Lang, p.Title, p.Help, p.Here = c.Locale, s.text(c, "welcome.second"), "choosing", "/welcome"
-	return s.Pages.render(w, http.StatusOK, p)
+	wel, err := s.Security.ResumeInvitation(r.Context(), c, ref)
+	if err != nil {
+		return err
+	}
+	return s.chooseFirst(w, c, wel, attempt)
 }
 
 func (s *Web) finishFirst(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
