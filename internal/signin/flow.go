@@ -232,7 +232,9 @@ func (f *Flow) show(ctx context.Context, caller Caller, p page, problem *fault.E
 			if sit, err = f.load(ctx, s, caller, p); err != nil || !sit.known || sit.row == nil || sit.gone {
 				return err
 			}
-			if kinds := f.askable(sit); len(kinds) > 0 && f.outbound(standingKind(sit, kinds)) {
+			d := f.decide(sit)
+			sit.decision = &d
+			if d.Verdict == policy.Ask && f.outbound(standingKind(sit, d.Ask)) {
 				return f.loadChallenge(ctx, s, sit)
 			}
 			return f.loadFirst(ctx, s, sit)

@@ -45,6 +45,8 @@ type situation struct {
 	furthest  DeliveryState
 	// mayFirst: nothing but a password, and policy lets a first method be registered with it.
 	mayFirst bool
+	// decision is what policy says of this very situation, where it was asked already.
+	decision *policy.Decision
 	// knownBrowser: this browser has signed this person in before. Loaded when an answer is judged.
 	knownBrowser bool
 }
@@ -211,6 +213,14 @@ func (sit *situation) evidence() []method.Evidence {
 		log = append(log, sit.row.Evidence...)
 	}
 	return log
+}
+
+// decided is what policy says of sit; it is asked once.
+func (f *Flow) decided(sit *situation) policy.Decision {
+	if sit.decision != nil {
+		return *sit.decision
+	}
+	return f.decide(sit)
 }
 
 // decide asks policy.

@@ -25,7 +25,7 @@ func (f *Flow) next(sit *situation, problem *fault.Error) (Step, error) {
 	if sit.proven {
 		return f.done(sit, step)
 	}
-	d := f.decide(sit)
+	d := f.decided(sit)
 	step.Reasons, step.RememberFor = d.Reasons, d.RememberFor
 	switch d.Verdict {
 	case policy.Allow:
