@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/door/httpdoor"
@@ -195,7 +196,8 @@ func (s *Web) next(w http.ResponseWriter, r *http.Request, c signin.Caller) erro
 
 // remembers reports whether "don't ask again" was ticked. A page that waits carries it along until it is over.
 func remembers(r *http.Request) bool {
-	return r.URL.Query().Get("remember") == "yes" || r.PostForm.Get("remember") == "yes"
+	asked := strings.Contains(r.URL.RawQuery, "remember=") // an address is mostly a long attempt, and seldom more
+	return asked && r.URL.Query().Get("remember") == "yes" || r.PostForm.Get("remember") == "yes"
 }
 
 // send starts a challenge or sends it again; via is "", "text" or "voice".
