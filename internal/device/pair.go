@@ -223,7 +223,7 @@ func (f *Flow) Claim(ctx context.Context, c Caller, in Claim) (Claimed, error) {
 		out.Account, out.Expires = p.Person, p.Expires
 		s.Wake(enrol.PairingTopic(p.ID))
 		e := c.entry(f.Now(), person, "pairing.claimed", audit.Done)
-		e.Actor, e.Object = "stranger", p.ID
+		e.Actor, e.Object, e.Detail["credential"] = "stranger", p.ID, p.Credential
 		return s.Record(ctx, e)
 	})
 	if err != nil {

@@ -294,6 +294,29 @@ func TestOfManyPhonesTheFirstClaims(t *testing.T) {
 	})
 }
 
+// A pairing that came about is one line of what happened lately: the phone was added.
+func TestAPairingIsToldOnce(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b, _ := h.paired(t, "ada")
+		acts := h.Acts(ada)
+		if !slices.Contains(acts, "pairing.started done") || !slices.Contains(acts, "pairing.claimed done") {
+			t.Fatal("the trail has every step:", acts)
+		}
+		o, err := h.enrol.Overview(ctx, b.Caller)
+		must(t, err)
+		told := false
+		for _, r := range o.Recent {
+			told = told || r.Act == "method.added" && r.Method == method.App
+			if r.Act == "pairing.started" || r.Act == "pairing.claimed" {
+				t.Error(r.Act)
+			}
+		}
+		if !told {
+			t.Errorf("%+v", o.Recent)
+		}
+	})
+}
+
 // Of parallel confirmations one pairs.
 func TestAPairingIsConfirmedOnce(t *testing.T) {
 	both(t, func(t *testing.T, h house) {

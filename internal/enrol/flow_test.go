@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-id/gatehouse/internal/audit"
 	"github.com/gatehouse-id/gatehouse/internal/enrol"
 	"github.com/gatehouse-id/gatehouse/internal/fault"
 	"github.com/gatehouse-id/gatehouse/internal/incident"
@@ -298,6 +299,43 @@ func TestChangePassword(t *testing.T) {
 		s = fresh.Type(s.Attempt, "seven quiet lighthouses")
 		if !s.Known || !slices.Contains(h.Notices(ada), "password.changed") {
 			t.Fatal(s, h.Notices(ada))
+		}
+	})
+}
+
+// The steps on the way to what is told anyway are not told; the right password of somebody who came no further is, from
+// the same place within the same minute.
+func TestWhatHappenedLatelyLeavesOutSteps(t *testing.T) {
+	both(t, func(t *testing.T, h house) {
+		ada, b, thief := h.Person("ada", method.TOTP), h.Browser(), h.Browser()
+		thief.Type(thief.Identify(thief.Open(signin.Target{}).Attempt, "ada").Attempt, signintest.Password)
+		b.SignIn(ada, signin.Target{}, false)
+		err := h.inTx(ctx, func(s enrol.Store) error {
+			for _, e := range []audit.Entry{
+				{Act: "pairing.started", Object: "p1"}, {Act: "pairing.claimed", Object: "p1", Detail: map[string]string{"credential": "phone1"}},
+				{Act: "method.added", Object: "phone1"},
+				{Act: "pairing.started", Object: "p2"}, {Act: "pairing.claimed", Object: "p2", Detail: map[string]string{"credential": "phone2"}},
+				{Act: "pairing.cancelled", Object: "p2"},
+				{Act: "pairing.started", Object: "p3"},
+			} {
+				e.At, e.Outcome, e.Actor, e.Subject = h.Clock.Now(), audit.Done, string(ada.ID), string(ada.ID)
+				if err := s.Record(ctx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := map[string]int{}
+		for _, r := range methods(t, h, b).Recent {
+			told[r.Act]++
+		}
+		for act, want := range map[string]int{"signin.proof": 1, "signin.finished": 1, "pairing.started": 1, "pairing.claimed": 1, "pairing.cancelled": 1, "method.added": 1} {
+			if told[act] != want {
+				t.Errorf("%s: %d times, want %d", act, told[act], want)
+			}
 		}
 	})
 }

@@ -83,7 +83,7 @@ func (f *Flow) overviewSessions(ctx context.Context, s Store, m member, inForce 
 	if err != nil {
 		return err
 	}
-	for _, r := range rows {
+	for _, r := range withoutSteps(rows) {
 		if len(o.Recent) < recentShown && forMember(r.Act) {
 			o.Recent = append(o.Recent, recent(r))
 		}
@@ -113,6 +113,37 @@ var memberActs = []string{"signin.", "signout", "method.", "password.", "browser
 
 func forMember(act string) bool {
 	return slices.ContainsFunc(memberActs, func(p string) bool { return strings.HasPrefix(act, p) })
+}
+
+// withoutSteps leaves out the steps that went well on the way to what is told anyway: the right password of a sign-in that
+// finished, the phone that answered in a pairing that came about, the beginning of a pairing that went on. Each is known
+// by its attempt, pairing or credential, never by time or place: the right password of somebody who came no further stays.
+func withoutSteps(rows []audit.Row) []audit.Row {
+	attempts, pairings, credentials := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, r := range rows {
+		switch {
+		case strings.HasPrefix(r.Act, "pairing.") && r.Act != "pairing.started":
+			pairings[r.Object] = true
+		case r.Outcome != audit.Done:
+		case r.Act == "signin.finished" || r.Act == "signin.stepped_up":
+			attempts[r.Detail["attempt"]] = true
+		case r.Act == "method.added" || r.Act == "method.moved":
+			credentials[r.Object] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(rows), func(r audit.Row) bool {
+		switch {
+		case r.Outcome != audit.Done:
+			return false
+		case r.Act == "signin.proof":
+			return r.Detail["attempt"] != "" && attempts[r.Detail["attempt"]]
+		case r.Act == "pairing.started":
+			return pairings[r.Object]
+		case r.Act == "pairing.claimed":
+			return credentials[r.Detail["credential"]]
+		}
+		return false
+	})
 }
 
 func recent(r audit.Row) Recent {

@@ -48,6 +48,9 @@ func (f *Flow) finish(ctx context.Context, s Store, sit *situation, t *try, out 
 	entry := f.entry(sit, act, audit.Done)
 	entry.Object = sit.live.ID
 	entry.Detail["methods"] = kinds(sit.row.Evidence)
+	if sit.row.ID != "" {
+		entry.Detail["attempt"] = sit.row.ID
+	}
 	entry.Detail["policy"] = strconv.FormatInt(out.decision.Version, 10)
 	if out.decision.UsedRemembered {
 		entry.Detail["remembered"] = sit.remembered.browser.Family

@@ -260,6 +260,7 @@ func (f *Flow) goOn(ctx context.Context, s Store, sit *situation, t *try, out *o
 	}
 	entry := f.entry(sit, "signin.proof", audit.Done)
 	entry.Object, entry.Detail["method"] = t.verdict.Used, string(t.kind)
+	entry.Detail["attempt"] = sit.row.ID
 	if out.started != nil {
 		entry.Detail["started"], entry.Detail["challenge"] = string(out.started.Kind), out.started.ID
 	}
