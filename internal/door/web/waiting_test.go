@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,12 +21,30 @@ import (
 	"github.com/gatehouse-id/gatehouse/internal/wake"
 )
 
+// heard is what a page was sent so far; the handler writes on while the test reads.
+type heard struct {
+	*httptest.ResponseRecorder
+	mu sync.Mutex
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ResponseRecorder.Write(p)
+}
+
+func (h *heard) text() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.Body.String()
+}
+
 // stream is one page that listens; its time is the bubble's.
 type stream struct {
 	t     *testing.T
 	b     *browser
 	hub   *wake.Hub
-	w     *httptest.ResponseRecorder
+	w     *heard
 	leave context.CancelFunc
 	ended bool
 	read  int
@@ -33,7 +52,7 @@ type stream struct {
 
 func listen(t *testing.T, path string, prepare func(*flows)) *stream {
 	t.Helper()
-	s := &stream{t: t, hub: new(wake.Hub), w: httptest.NewRecorder()}
+	s := &stream{t: t, hub: new(wake.Hub), w: &heard{ResponseRecorder: httptest.NewRecorder()}}
 	s.b = newBrowserWith(t, func(d *Deps) { d.Hub, d.Now = s.hub, time.Now })
 	s.b.f.waiting = signin.Waiting{Topic: "challenge:c1", Standing: signin.Open, Expires: time.Now().Add(5 * time.Minute), Furthest: signin.Sent}
 	s.b.f.pairing = enrol.PairingView{ID: "p1", Standing: enrol.PairingWaiting, Expires: time.Now().Add(10 * time.Minute)}
@@ -52,7 +71,7 @@ func listen(t *testing.T, path string, prepare func(*flows)) *stream {
 // tells gives what came since the last call.
 func (s *stream) tells() string {
 	synctest.Wait()
-	all := s.w.Body.String()
+	all := s.w.text()
 	defer func() { s.read = len(all) }()
 	return all[s.read:]
 }
