@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-id/gatehouse/internal/device/softphone"
@@ -58,9 +59,12 @@ func (w *walk) withApp(name, pass string, kinds ...method.Kind) *member {
 	return m
 }
 
-// see notes the number on a page.
+// see notes the number on a page. A session's page is that of the session's person, whose name it shows, whoever was meant.
 func (w *walk) see(j *jar, p *page) {
 	if n := p.number(); n != "" {
+		if v := w.world.visits[j.session()]; v != nil && strings.Contains(p.body, "<strong>"+v.who+"</strong>") {
+			p.who = v.who
+		}
 		w.shows = append(last(w.shows, 60), showing{n, p.who, j.cookies[httpdoor.BrowserCookie], p.errand, p.at})
 	}
 }
