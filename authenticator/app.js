@@ -44,7 +44,7 @@ watch.onChange((what, id) => {
   if (what === "came") announce(t("note.came"));
   if (what === "came" && !held.has(name)) return go("request", id);
   const [next] = watch.waiting.keys();
-  if (next && held.has(name) && !["request", "report", "result"].includes(name)) {
+  if (next && held.has(name) && !["request", "report"].includes(name)) {
     note("waiting", icon("alert", true), h("p", null, t("note.came")), button(t("note.show"), () => { note("waiting", null); go("request", next); }, ".fit"));
   } else note("waiting", null);
 });

@@ -1,7 +1,7 @@
 // The worker: keeps the app's files for when there is no network, and turns a push into a notification. It fetches
 // nothing else, and a push carries nothing but that something waits.
 
-const version = "b1c24b69aa8a";
+const version = "505cd41a6042";
 const cache = "gatehouse-" + version;
 const files = ["/", "/app.js", "/accounts.js", "/house.js", "/keep.js", "/move.js", "/page.js", "/pair.js", "/passcode.js", "/push.js", "/qr.js",
   "/request.js", "/restore.js", "/route.js", "/scan.js", "/watch.js", "/wire.js", "/app.css", "/en.json", "/icon.svg", "/icon-192.png"];

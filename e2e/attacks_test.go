@@ -104,8 +104,13 @@ func (c *campus) call(r *http.Request) (status int, answer map[string]any) {
 // tokens gives v, who is signed in, the Library's tokens.
 func (c *campus) tokens(v *visitor.Visitor) map[string]any {
 	c.t.Helper()
-	page := c.open(v, c.authorize(nil))
-	code := page.URL.Query().Get("code")
+	before := len(v.Visited())
+	page, code := c.open(v, c.authorize(nil)), ""
+	for _, address := range v.Visited()[before:] { // the Library leads on from its callback
+		if u, err := url.Parse(address); err == nil && u.Query().Get("code") != "" {
+			code = u.Query().Get("code")
+		}
+	}
 	if code == "" {
 		c.t.Fatalf("no code at %s: %s", page.URL, page.Text())
 	}

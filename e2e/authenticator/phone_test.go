@@ -25,7 +25,7 @@ func TestPhoneIsPairedAndApproves(t *testing.T) {
 	// By the short code, first with a mistake.
 	_, code := h.offer(computer, ada)
 	must(t, phone.Click("Type the short code"))
-	must(t, phone.Wait("It stands under the QR code"))
+	must(t, phone.Wait("Eight letters and digits, like ABCD-EFGH"))
 	must(t, phone.Fill("Short code", "2222 2222"))
 	must(t, phone.Click("Continue"))
 	must(t, phone.Gone("Set up this phone"))
@@ -59,6 +59,12 @@ func TestPhoneIsPairedAndApproves(t *testing.T) {
 	if focused, _, err := phone.Focused(); err != nil || focused != "Approved" {
 		t.Errorf("the focus is on %q (%v), not on what happened", focused, err)
 	}
+
+	// The next request is not hidden behind what came of the one before.
+	h.ask(ada)
+	must(t, phone.Wait("A sign-in is waiting."))
+	must(t, phone.Click("Show it"))
+	must(t, phone.Wait("Is this you signing in?"))
 }
 
 // One wrong number ends the request, and both sides say so (attack G47).
