@@ -122,10 +122,14 @@ func (t *Tab) TabTo(name string) error {
 			return err
 		}
 		if strings.HasPrefix(fold(at), fold(name)) {
-			if !ring {
-				return fmt.Errorf("%q has the focus and does not show it", at)
+			if ring {
+				return nil
 			}
-			return nil
+			// A page that has just come has the focus a moment before its window has.
+			return t.until(fmt.Sprintf("%q with the focus shown", at), func() (bool, error) {
+				now, ring, err := t.Focused()
+				return ring && now == at, err
+			})
 		}
 		seen = append(seen, at)
 		if err := t.Press("Tab"); err != nil {
