@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -122,14 +123,7 @@ func (t *Tab) TabTo(name string) error {
 			return err
 		}
 		if strings.HasPrefix(fold(at), fold(name)) {
-			if ring {
-				return nil
-			}
-			// A page that has just come has the focus a moment before its window has.
-			return t.until(fmt.Sprintf("%q with the focus shown", at), func() (bool, error) {
-				now, ring, err := t.Focused()
-				return ring && now == at, err
-			})
+			return t.showsFocus(at, ring)
 		}
 		seen = append(seen, at)
 		if err := t.Press("Tab"); err != nil {
@@ -137,6 +131,26 @@ func (t *Tab) TabTo(name string) error {
 		}
 	}
 	return fmt.Errorf("the Tab key never came to %q; it came to %q", name, seen)
+}
+
+// showsFocus fails where the focused element at shows no ring. A page that has just come has the focus a moment before its
+// window has, so it looks again for a while.
+func (t *Tab) showsFocus(at string, ring bool) error {
+	for range 100 {
+		if ring {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+		now, shown, err := t.Focused()
+		if err != nil {
+			return err
+		}
+		if now != at {
+			break
+		}
+		ring = shown
+	}
+	return fmt.Errorf("%q has the focus and does not show it", at)
 }
 
 // Screenshot is the visible part of the page as PNG.
