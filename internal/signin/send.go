@@ -59,6 +59,9 @@ func (f *Flow) Choose(ctx context.Context, caller Caller, ref string, kind metho
 	if p.Row == "" && caller.Session.Empty() {
 		return f.show(ctx, caller, p, nil) // before any proof nothing is sent
 	}
+	if f.outbound(kind) {
+		return f.send(ctx, caller, p, sending{kind: kind})
+	}
 	var sit *situation
 	err = f.View(ctx, func(s Store) (err error) {
 		if sit, err = f.load(ctx, s, caller, p); err == nil {
@@ -69,8 +72,7 @@ func (f *Flow) Choose(ctx context.Context, caller Caller, ref string, kind metho
 	if err != nil {
 		return Step{}, err
 	}
-	c := sit.challenge
-	if !f.outbound(kind) && (c == nil || c.Standing != Open) {
+	if c := sit.challenge; c == nil || c.Standing != Open {
 		return f.next(sit, nil)
 	}
 	return f.send(ctx, caller, p, sending{kind: kind})
