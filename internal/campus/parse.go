@@ -128,7 +128,7 @@ func (r reader) groups(w []fileGroup) []Group {
 // kinds are all, leads those that may lead (fallbacks never do), several those that one person may have a number of.
 var (
 	kinds   = []method.Kind{method.Password, method.Passkey, method.App, method.TOTP, method.Phone, method.Recovery}
-	leads   = []method.Kind{method.Password, method.Passkey, method.App, method.TOTP}
+	leads   = slices.DeleteFunc(slices.Clone(kinds), method.Kind.Fallback)
 	several = []method.Kind{method.Passkey, method.App, method.TOTP, method.Phone}
 )
 

@@ -120,7 +120,7 @@ func (f *Flow) welcome(ctx context.Context, s Store, caller signin.Caller, inv I
 // alone it would not have been offered.
 func (f *Flow) afterPassword(kinds []method.Kind) []method.Kind {
 	rest := slices.DeleteFunc(slices.Clone(kinds), func(k method.Kind) bool { return k == method.Password })
-	strong := slices.DeleteFunc(slices.Clone(rest), func(k method.Kind) bool { return f.SignIn.Traits()[k].Fallback })
+	strong := slices.DeleteFunc(slices.Clone(rest), method.Kind.Fallback)
 	if len(strong) == 0 {
 		return rest
 	}
@@ -206,7 +206,7 @@ func (f *Flow) firstKinds(purpose string, p people.Person) []method.Kind {
 	for kind, t := range f.SignIn.Traits() {
 		switch {
 		case t.Replaced, purpose == PurposeFirstAdministrator && !t.PhishingResistant, purpose == PurposePasswordOnly && kind == method.Password:
-		case t.Fallback && (p.Has(people.RoleAdministrator) || purpose == PurposePasswordOnly):
+		case kind.Fallback() && (p.Has(people.RoleAdministrator) || purpose == PurposePasswordOnly):
 			if !p.Has(people.RoleAdministrator) {
 				fallback = append(fallback, kind)
 			}

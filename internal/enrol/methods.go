@@ -394,7 +394,7 @@ func (f *Flow) mayLead(ctx context.Context, s Store, m member, kind method.Kind)
 		return err
 	}
 	has := slices.ContainsFunc(all, func(c method.Credential) bool { return c.Kind == kind && !c.Pending })
-	if !has || f.SignIn.Traits()[kind].Fallback || len(inForce.Leads) > 0 && !slices.Contains(inForce.Leads, kind) {
+	if !has || kind.Fallback() || len(inForce.Leads) > 0 && !slices.Contains(inForce.Leads, kind) {
 		return fault.New(fault.Conflict, "method.cannot_lead", "This method cannot be the one that is asked for first.")
 	}
 	return nil

@@ -155,12 +155,12 @@ func TestWhatIsOffered(t *testing.T) {
 	for _, key := range []string{"help.unexpected.app", "help.unexpected.phone"} {
 		unsaid(t, got, "unexpected", key)
 	}
-	i.Traits = map[method.Kind]method.Traits{method.Phone: {Kind: method.Phone, Factors: method.Possession, Outbound: true, Fallback: true}}
+	i.Traits = map[method.Kind]method.Traits{method.Phone: {Kind: method.Phone, Factors: method.Possession, Outbound: true}}
 	got = help.For(i)
 	said(t, got, "unexpected", "help.unexpected.phone", nil)
 	unsaid(t, got, "unexpected", "help.unexpected.app")
 	i.Traits = map[method.Kind]method.Traits{method.App: {Kind: method.App, Factors: method.Possession, Outbound: true},
-		method.Recovery: {Kind: method.Recovery, Factors: method.Possession, Fallback: true, Replaced: true}}
+		method.Recovery: {Kind: method.Recovery, Factors: method.Possession, Replaced: true}}
 	got = help.For(i)
 	for anchor, key := range map[string]string{"unexpected": "help.unexpected.app", "new-phone": "help.new-phone.app", "abroad": "help.abroad.app",
 		"privacy": "help.privacy.app", "lost": "help.lost.recovery", "forgot": "help.forgot.recovery"} {

@@ -32,6 +32,9 @@ const (
 	Recovery Kind = "recovery"
 )
 
+// Fallback kinds never lead, whatever the member chose: they are for when nothing else is at hand.
+func (k Kind) Fallback() bool { return k == Phone || k == Recovery }
+
 // Factor is what a proof rests on (NIST SP 800-63B section 2.1), a set.
 type Factor uint8
 
@@ -71,8 +74,6 @@ type Traits struct {
 	Elsewhere bool
 	// Replaced as a whole: adding one takes the place of the one there was (recovery codes).
 	Replaced bool
-	// Fallback kinds never lead, whatever the member chose (text message, recovery codes).
-	Fallback bool
 }
 
 // Credential is one registered thing. State is opaque to all but its method; the store seals it.

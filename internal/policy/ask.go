@@ -107,7 +107,7 @@ func (p Policy) reachable(g goal, in Input, ps proofs) bool {
 func (p Policy) Order(lead method.Kind, kinds []method.Kind, traits map[method.Kind]method.Traits) []method.Kind {
 	class := func(k method.Kind) int {
 		switch {
-		case traits[k].Fallback:
+		case k.Fallback():
 			return 3
 		case len(p.Leads) > 0 && !slices.Contains(p.Leads, k):
 			return 2

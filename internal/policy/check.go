@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/gatehouse-id/gatehouse/internal/method"
 )
 
 // Problem is one thing in a policy that cannot be put in force.
@@ -156,7 +154,7 @@ func (p Policy) checkRest() (out Problems) {
 		out = append(out, Problem{-1, "", "session", "idle and max are times, and idle is not longer than max"})
 	}
 	for _, k := range p.Leads {
-		if k == method.Phone || k == method.Recovery {
+		if k.Fallback() {
 			out = append(out, Problem{-1, "", "leads", fmt.Sprintf("%s never leads: it is for when nothing else is at hand", k)})
 		}
 	}

@@ -18,7 +18,7 @@ var traits = map[method.Kind]method.Traits{
 	method.Password: {Kind: method.Password, Factors: method.Knowledge, First: true, Strength: 10},
 	method.TOTP:     {Kind: method.TOTP, Factors: method.Possession, Strength: 50},
 	method.App:      {Kind: method.App, Factors: method.Possession, Strength: 70, Outbound: true, Elsewhere: true},
-	method.Phone:    {Kind: method.Phone, Factors: method.Possession, Strength: 20, Outbound: true, Fallback: true},
+	method.Phone:    {Kind: method.Phone, Factors: method.Possession, Strength: 20, Outbound: true},
 	method.Passkey:  {Kind: method.Passkey, Factors: method.Possession | method.Inherence, PhishingResistant: true, First: true, Strength: 90},
 }
 

@@ -229,7 +229,7 @@ func TestDecideIsPure(t *testing.T) {
 		if first.Verdict != policy.Allow && len(first.Reasons) == 0 {
 			t.Fatalf("no reason: %+v", first)
 		}
-		if len(first.Ask) > 1 && traits[first.Ask[0]].Fallback && !traits[first.Ask[len(first.Ask)-1]].Fallback {
+		if len(first.Ask) > 1 && first.Ask[0].Fallback() && !first.Ask[len(first.Ask)-1].Fallback() {
 			t.Fatalf("a fallback leads: %v", first.Ask)
 		}
 		if (first.Verdict == policy.Ask) != (len(first.Ask) > 0) {

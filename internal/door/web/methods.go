@@ -264,9 +264,6 @@ func fieldOf(kind method.Kind) string {
 	return "answer"
 }
 
-// leads reports whether a kind may be chosen to be asked for first: the fallbacks never lead.
-func leads(k method.Kind) bool { return k != method.Phone && k != method.Recovery }
-
 var passwordAct = enrol.Act{Act: policy.ActPasswordChange, Return: "/security/password"}
 
 func (s *Web) newPassword(w http.ResponseWriter, r *http.Request, c signin.Caller) error {
@@ -415,7 +412,7 @@ func (s *Web) askLead(w http.ResponseWriter, r *http.Request, c signin.Caller) e
 	}
 	seen := map[method.Kind]bool{}
 	for _, m := range o.Methods {
-		if !seen[m.Kind] && !m.Pending && leads(m.Kind) {
+		if !seen[m.Kind] && !m.Pending && !m.Kind.Fallback() {
 			seen[m.Kind] = true
 			p.Kinds = append(p.Kinds, s.choice(c, m.Kind))
 		}

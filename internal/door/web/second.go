@@ -41,7 +41,7 @@ func (s *Web) secondView(c signin.Caller, o enrol.Overview) *secondView {
 		case a.Reason != "":
 		case a.Kind == method.Recovery:
 			v.Codes = addPath(method.Recovery, "")
-		case leads(a.Kind) && a.Kind != method.Password:
+		case !a.Kind.Fallback() && a.Kind != method.Password:
 			v.Device = "/security/add"
 		}
 	}

@@ -152,7 +152,7 @@ func (s *Web) fillMethods(c signin.Caller, o enrol.Overview, p *securityPage) {
 	}
 	choices := 0
 	for k := range kinds {
-		if leads(k) {
+		if !k.Fallback() {
 			choices++
 		}
 	}

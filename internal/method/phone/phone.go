@@ -83,7 +83,7 @@ func New(s Settings) (*Method, error) {
 func (m *Method) Traits() method.Traits {
 	return method.Traits{
 		Kind: method.Phone, Factors: method.Possession, Guessable: true, Limit: Limit, Strength: 2, Removable: true,
-		Outbound: true, Fallback: true,
+		Outbound: true,
 	}
 }
 

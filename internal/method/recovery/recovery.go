@@ -39,7 +39,7 @@ var (
 func (Method) Traits() method.Traits {
 	return method.Traits{
 		Kind: method.Recovery, Factors: method.Possession, Guessable: true, Limit: 1, Strength: 5, Removable: true,
-		Replaced: true, Fallback: true,
+		Replaced: true,
 	}
 }
 
